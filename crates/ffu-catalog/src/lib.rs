@@ -1,0 +1,2 @@
+//! Knowledge as data.
+pub mod types;

@@ -1,0 +1,20 @@
+//! The nouns every other crate shares: series, hop, cloud, plan, step, journal event.
+//!
+//! Only data and the small invariants that belong to it. Nothing here reads a file, opens a socket or
+//! knows a fact about OpenStack: facts live in the catalog.
+
+pub mod cloud;
+pub mod digest;
+pub mod event;
+pub mod finding;
+pub mod plan;
+pub mod secret;
+pub mod series;
+pub mod step;
+
+pub use cloud::{Cloud, CloudDatabase, CloudProject, CloudService, ConfigFile, ConnectionRef, DatabaseKey, DatabaseServer};
+pub use event::{Event, EventKind, RunState, StepResult};
+pub use finding::{Finding, Severity};
+pub use plan::{Plan, PlanningReport, Policy};
+pub use series::{Hop, Series};
+pub use step::{Action, Phase, Step};

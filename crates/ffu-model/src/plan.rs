@@ -1,0 +1,120 @@
+//! The plan: an immutable file, reviewed, identified by its hash, applied exactly.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::Cloud;
+use crate::digest::sha256_hex;
+use crate::finding::Finding;
+use crate::series::{Hop, Series};
+use crate::step::Step;
+
+/// The format version this program writes and reads.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// What the operator asked for beyond the target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Use the skips that upstream tests (SLURP) where the catalog has them.
+    pub slurp: bool,
+    /// Steps that run at once.
+    pub parallel: u32,
+    /// Seconds to wait for in-flight operations.
+    pub drain_deadline_seconds: u64,
+    /// Whether the checkpoint is proven by restoring it into a scratch schema.
+    pub checkpoint_proof: CheckpointProof,
+}
+
+/// How a checkpoint is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckpointProof {
+    /// Load the dump into a scratch schema and compare fingerprints.
+    Restore,
+    /// Read the dump back and compare its checksum.
+    Read,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            slurp: false,
+            parallel: 2,
+            drain_deadline_seconds: 300,
+            checkpoint_proof: CheckpointProof::Restore,
+        }
+    }
+}
+
+/// Everything a run will do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`PLAN_FORMAT`].
+    pub format: u32,
+    /// SHA-256 of the plan with this field empty; see [`Plan::compute_id`].
+    pub id: String,
+    /// The program and version that made it.
+    pub generator: String,
+    /// SHA-256 of the catalog it was made with.
+    pub catalog: String,
+    /// Where the cloud is.
+    pub from: Series,
+    /// Where it goes.
+    pub to: Series,
+    /// The hops, in order.
+    pub hops: Vec<Hop>,
+    /// What was asked for.
+    pub policy: Policy,
+    /// The cloud it was made for, whole: the run compares it with what it finds.
+    pub cloud: Cloud,
+    /// The steps, in an order in which they could run one by one.
+    pub steps: Vec<Step>,
+    /// What the planner decided and why.
+    pub report: PlanningReport,
+}
+
+/// The planner's account of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanningReport {
+    /// Decisions, each with its reason.
+    pub decisions: Vec<String>,
+    /// What is checked before the window and would stop the run.
+    pub waits_for: Vec<String>,
+    /// What cannot be taken back, and from which step on.
+    pub irreversible: Vec<String>,
+    /// Findings about the cloud or the path.
+    pub findings: Vec<Finding>,
+    /// Expected length of the window (freeze to deploy along the critical path), in milliseconds.
+    pub window_ms: u64,
+    /// The steps of the critical path.
+    pub critical_path: Vec<String>,
+}
+
+impl Plan {
+    /// The id the plan's content deserves.
+    ///
+    /// # Errors
+    /// If the plan cannot be serialised, which no plan made by this program causes.
+    pub fn compute_id(&self) -> Result<String, serde_json::Error> {
+        let mut bare = self.clone();
+        bare.id = String::new();
+        Ok(sha256_hex(&serde_json::to_vec(&bare)?))
+    }
+
+    /// The step of that id.
+    pub fn step(&self, id: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id == id)
+    }
+
+    /// The canonical bytes of the file: pretty JSON and a newline.
+    ///
+    /// # Errors
+    /// See [`Plan::compute_id`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
