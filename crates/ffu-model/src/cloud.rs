@@ -199,7 +199,10 @@ pub struct DatabaseKey {
 impl DatabaseKey {
     /// `project/role`.
     pub fn new(project: &str, role: &str) -> Self {
-        DatabaseKey { project: project.to_owned(), role: role.to_owned() }
+        DatabaseKey {
+            project: project.to_owned(),
+            role: role.to_owned(),
+        }
     }
 }
 
@@ -219,7 +222,9 @@ impl FromStr for DatabaseKey {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('/') {
-            Some((project, role)) if is_name(project) && !role.is_empty() && role.len() <= 255 && !role.contains('\0') => {
+            Some((project, role))
+                if is_name(project) && !role.is_empty() && role.len() <= 255 && !role.contains('\0') =>
+            {
                 Ok(DatabaseKey::new(project, role))
             }
             _ => Err(BadDatabaseKey(text.chars().take(60).collect())),
@@ -247,7 +252,9 @@ impl From<DatabaseKey> for String {
 pub fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
 }
 
 impl Cloud {
@@ -258,14 +265,19 @@ impl Cloud {
 
     /// The database of that key.
     pub fn database(&self, key: &DatabaseKey) -> Option<&CloudDatabase> {
-        self.project(&key.project)?.databases.iter().find(|d| d.role == key.role)
+        self.project(&key.project)?
+            .databases
+            .iter()
+            .find(|d| d.role == key.role)
     }
 
     /// Every database with its key, in file order.
     pub fn databases(&self) -> impl Iterator<Item = (DatabaseKey, &CloudDatabase)> {
-        self.projects
-            .iter()
-            .flat_map(|p| p.databases.iter().map(move |d| (DatabaseKey::new(&p.project, &d.role), d)))
+        self.projects.iter().flat_map(|p| {
+            p.databases
+                .iter()
+                .map(move |d| (DatabaseKey::new(&p.project, &d.role), d))
+        })
     }
 
     /// The server of that id.

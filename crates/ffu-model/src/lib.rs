@@ -12,7 +12,9 @@ pub mod secret;
 pub mod series;
 pub mod step;
 
-pub use cloud::{Cloud, CloudDatabase, CloudProject, CloudService, ConfigFile, ConnectionRef, DatabaseKey, DatabaseServer};
+pub use cloud::{
+    Cloud, CloudDatabase, CloudProject, CloudService, ConfigFile, ConnectionRef, DatabaseKey, DatabaseServer,
+};
 pub use event::{Event, EventKind, RunState, StepResult};
 pub use finding::{Finding, Severity};
 pub use plan::{Plan, PlanningReport, Policy};

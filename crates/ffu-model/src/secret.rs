@@ -49,7 +49,9 @@ fn mask_urls(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (head, tail) = rest.split_at(at + 3);
         out.push_str(head);
-        let end = tail.find(|c: char| c.is_whitespace() || "/\"'<>`".contains(c)).unwrap_or(tail.len());
+        let end = tail
+            .find(|c: char| c.is_whitespace() || "/\"'<>`".contains(c))
+            .unwrap_or(tail.len());
         let authority = &tail[..end];
         match (authority.find(':'), authority.rfind('@')) {
             (Some(colon), Some(host)) if colon < host => {
@@ -72,13 +74,22 @@ mod tests {
     #[test]
     fn urls_lose_their_password() {
         let text = "OperationalError mysql+pymysql://nova:s3cr:t@127.0.0.1:3306/nova?charset=utf8 failed";
-        assert_eq!(mask(text, &[]), "OperationalError mysql+pymysql://nova:***@127.0.0.1:3306/nova?charset=utf8 failed");
-        assert_eq!(mask("http://127.0.0.1:5000/v3 and a@b", &[]), "http://127.0.0.1:5000/v3 and a@b");
+        assert_eq!(
+            mask(text, &[]),
+            "OperationalError mysql+pymysql://nova:***@127.0.0.1:3306/nova?charset=utf8 failed"
+        );
+        assert_eq!(
+            mask("http://127.0.0.1:5000/v3 and a@b", &[]),
+            "http://127.0.0.1:5000/v3 and a@b"
+        );
     }
 
     #[test]
     fn known_secrets_go_wherever_they_are() {
-        assert_eq!(mask("password=hunter22 x", &[Secret::new("hunter22")]), "password=*** x");
+        assert_eq!(
+            mask("password=hunter22 x", &[Secret::new("hunter22")]),
+            "password=*** x"
+        );
         assert_eq!(format!("{:?} {}", Secret::new("x"), Secret::new("y")), "*** ***");
     }
 

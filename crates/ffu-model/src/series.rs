@@ -37,7 +37,9 @@ impl FromStr for Series {
         if (1..=32).contains(&lower.len()) && starts_well && lower.chars().all(plain) && !lower.contains("..") {
             Ok(Series(lower))
         } else {
-            Err(BadSeries { text: text.chars().take(40).collect() })
+            Err(BadSeries {
+                text: text.chars().take(40).collect(),
+            })
         }
     }
 }

@@ -101,7 +101,9 @@ pub struct Step {
 pub fn is_step_id(text: &str) -> bool {
     (1..=120).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c))
         && !text.contains("..")
 }
 
