@@ -262,6 +262,9 @@ pub struct CommandAction {
     pub config_files: Vec<Utf8PathBuf>,
     /// Where `--config-file` goes: before the arguments (all projects here), or not on the command line at all.
     pub config_style: ConfigStyle,
+    /// With [`ConfigStyle::Environment`]: the variable that names the directory of the configuration file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_variable: Option<String>,
     /// An option given through a private file of its own, because its value is a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlay: Option<Overlay>,
@@ -366,9 +369,22 @@ pub struct StagedFile {
     /// Options that are set in it. No secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set: Vec<SetOption>,
+    /// Sections taken whole from another file, e.g. the service's credentials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copied_sections: Vec<CopiedSection>,
     /// Options whose value is a connection that is resolved when the file is written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub connections: Vec<Overlay>,
+}
+
+/// A section taken from another file of the deployment when a file is staged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopiedSection {
+    /// The file it is taken from.
+    pub file: Utf8PathBuf,
+    /// The section.
+    pub section: String,
 }
 
 /// One option set in a staged file, with the reason.

@@ -1,0 +1,126 @@
+//! What one step of a plan is, needs, and how it is taken back, in words.
+
+use std::fmt::Write as _;
+
+use ffu_model::Plan;
+use ffu_model::step::{Action, Meaning, Undo};
+
+/// The account of a step, or `None` if the plan has no such step.
+pub fn explain(plan: &Plan, id: &str) -> Option<String> {
+    let step = plan.step(id)?;
+    let mut text = String::new();
+    let _ = writeln!(text, "{}\n  {}", step.id, step.title);
+    let _ = writeln!(text, "  phase:     {}", step.phase);
+    if let Some(hop) = &step.hop {
+        let _ = writeln!(text, "  hop:       {hop}");
+    }
+    if let Some(project) = &step.project {
+        let _ = writeln!(text, "  project:   {project}");
+    }
+    let _ = writeln!(text, "  expected:  {:.1} s; fails after {} s", step.estimate_ms as f64 / 1000.0, step.timeout_seconds);
+    let _ = writeln!(text, "  way back:  {}", undo(step.undo));
+    list(&mut text, "needs", &step.needs);
+    let followers: Vec<String> =
+        plan.steps.iter().filter(|other| other.needs.contains(&step.id)).map(|other| other.id.clone()).collect();
+    list(&mut text, "then", &followers);
+    action(&mut text, &step.action);
+    for source in step.sources.iter().filter(|source| !source.is_empty()) {
+        let _ = writeln!(text, "  source:    {source}");
+    }
+    if plan.report.critical_path.contains(&step.id) {
+        let _ = writeln!(text, "  It is on the critical path: the window is shorter if it is.");
+    }
+    Some(text)
+}
+
+fn list(text: &mut String, name: &str, items: &[String]) {
+    if !items.is_empty() {
+        let _ = writeln!(text, "  {:<10} {}", format!("{name}:"), items.join(", "));
+    }
+}
+
+fn undo(undo: Undo) -> &'static str {
+    match undo {
+        Undo::Nothing => "nothing to take back",
+        Undo::Checkpoint => "`ffu rollback` restores the checkpoint",
+        Undo::Services => "`ffu rollback` starts the old services",
+        Undo::Irreversible => "none: this is past the point of no return",
+    }
+}
+
+fn action(text: &mut String, action: &Action) {
+    match action {
+        Action::Command(command) => {
+            let files: Vec<String> = command.config_files.iter().map(|file| format!("--config-file {file}")).collect();
+            let _ = writeln!(
+                text,
+                "  runs:      {} {} {}  (in hop environment {})",
+                command.program,
+                files.join(" "),
+                command.arguments.join(" "),
+                command.series
+            );
+            for exit in &command.exit_codes {
+                let _ = writeln!(text, "  exit {:>4}: {} – {}", exit.code, meaning(exit.meaning), exit.note);
+            }
+            let _ = writeln!(text, "  any other exit code is a failure");
+            for bad in &command.failure_texts {
+                let _ = writeln!(text, "  a line with {bad:?} is a failure whatever the exit code");
+            }
+            for heads in &command.expect_heads {
+                let _ =
+                    writeln!(text, "  must reach: {} {} = {}", heads.database, heads.name, heads.versions.join(", "));
+            }
+            let repeat = if command.repeatable { "is run again" } else { "is not run again by itself" };
+            let _ = writeln!(text, "  if interrupted, it {repeat}");
+        }
+        Action::Gate { database, query, message, remedy, .. } => {
+            let _ = writeln!(text, "  asks:      {database}: {query}\n  offenders: {message}\n  remedy:    {remedy}");
+        }
+        Action::Pause { message } => {
+            let _ = writeln!(text, "  waits for: {message}");
+        }
+        Action::StopServices { units } | Action::StartServices { units, .. } | Action::VerifyServices { units } => {
+            let _ = writeln!(text, "  units:     {}", units.join(", "));
+        }
+        Action::Drain { watches } => {
+            for watch in watches {
+                let _ = writeln!(text, "  waits for: {} in {}", watch.what, watch.database);
+            }
+        }
+        Action::Checkpoint { databases, files } => {
+            let names: Vec<String> = databases.iter().map(ToString::to_string).collect();
+            let _ = writeln!(text, "  databases: {}\n  files:     {}", names.join(", "), files.len());
+        }
+        Action::CopyTables { from, to, tables, .. } => {
+            let _ = writeln!(text, "  copies:    {} from {from} to {to}", tables.join(", "));
+        }
+        Action::StageConfig { files } | Action::InstallConfig { files, .. } => {
+            for file in files {
+                let _ = writeln!(text, "  file:      {}", file.destination);
+                for set in &file.set {
+                    let _ = writeln!(text, "    sets [{}] {} = {} – {}", set.section, set.option, set.value, set.reason);
+                }
+            }
+        }
+        Action::CaptureInvariants { invariants } | Action::CompareInvariants { invariants, .. } => {
+            let names: Vec<&str> = invariants.iter().map(|i| i.id.as_str()).collect();
+            let _ = writeln!(text, "  rows of:   {}", names.join(", "));
+        }
+        Action::ProbeDatabases { databases } | Action::ReviewAgents { databases } => {
+            let names: Vec<String> = databases.iter().map(ToString::to_string).collect();
+            let _ = writeln!(text, "  databases: {}", names.join(", "));
+        }
+        Action::VerifyEnvironment { .. } | Action::CreateDatabase { .. } | Action::DropCheckpoint { .. } => {}
+    }
+}
+
+fn meaning(meaning: Meaning) -> &'static str {
+    match meaning {
+        Meaning::Success => "done",
+        Meaning::Warning => "done, with a warning",
+        Meaning::Again => "run again",
+        Meaning::Failure => "failed",
+        Meaning::KnownCrash => "known crash of the program, says nothing about the cloud",
+    }
+}

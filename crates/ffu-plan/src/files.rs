@@ -1,0 +1,85 @@
+//! Which configuration files the target gets, and what is set in them.
+
+use camino::Utf8PathBuf;
+use ffu_model::ConnectionRef;
+use ffu_model::step::{CopiedSection, Overlay, SetOption, StagedFile};
+
+use crate::context::{Context, strip_suffix};
+
+/// One entry for each configuration file of the target.
+pub(crate) fn staged(context: &Context<'_>) -> Vec<StagedFile> {
+    let etc = context.etc();
+    let mut files = Vec::new();
+    for project in context.catalog.projects_at(context.target) {
+        let Some(cloud_project) = context.cloud.project(&project.name) else {
+            files.extend(new_files(context, project, &etc));
+            continue;
+        };
+        for file in &cloud_project.config_files {
+            let relative = project.config.iter().find(|c| strip_suffix(&file.path, &c.path).is_some());
+            let set = project
+                .setting
+                .iter()
+                .filter(|s| relative.is_some_and(|r| r.path == s.file))
+                .filter(|s| context.catalog.holds(&s.since, &s.until, context.target))
+                .map(|s| SetOption {
+                    section: s.section.clone(),
+                    option: s.option.clone(),
+                    value: s.value.clone(),
+                    reason: s.reason.clone(),
+                })
+                .collect();
+            files.push(StagedFile {
+                project: project.name.clone(),
+                source: Some(file.path.clone()),
+                destination: file.path.clone(),
+                set,
+                copied_sections: Vec::new(),
+                connections: Vec::new(),
+            });
+        }
+    }
+    files
+}
+
+/// The file of a project that an extraction on the path creates.
+fn new_files(
+    context: &Context<'_>,
+    project: &ffu_catalog::types::Project,
+    etc: &Utf8PathBuf,
+) -> Option<StagedFile> {
+    let extraction =
+        project.extraction.iter().find(|entry| context.path.iter().any(|hop| hop.to == entry.entering))?;
+    let database = project.database.iter().find(|d| d.role == extraction.to)?;
+    Some(StagedFile {
+        project: project.name.clone(),
+        source: None,
+        destination: etc.join(&extraction.config),
+        set: Vec::new(),
+        copied_sections: extraction
+            .copy_sections
+            .iter()
+            .map(|copied| CopiedSection { file: etc.join(&copied.file), section: copied.section.clone() })
+            .collect(),
+        connections: vec![Overlay {
+            section: database.section.clone(),
+            option: database.option.clone(),
+            connection: extraction_connection(context, &extraction.from, &database.schema)?,
+        }],
+    })
+}
+
+/// The connection of a database that does not exist yet: that of its origin, with another schema.
+pub(crate) fn extraction_connection(context: &Context<'_>, from: &str, schema: &str) -> Option<ConnectionRef> {
+    match context.databases.get(&from.parse().ok()?)? {
+        ConnectionRef::Config { file, section, option } | ConnectionRef::SameServer { file, section, option, .. } => {
+            Some(ConnectionRef::SameServer {
+                file: file.clone(),
+                section: section.clone(),
+                option: option.clone(),
+                schema: schema.to_owned(),
+            })
+        }
+        ConnectionRef::CellMapping { .. } => None,
+    }
+}

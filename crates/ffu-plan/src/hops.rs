@@ -1,0 +1,446 @@
+//! The hops: for each series and project, gates, tables that move, commands, checks and invariants, as lanes side by side.
+
+use std::collections::BTreeMap;
+
+use ffu_catalog::types::{CommandEntry, GateEntry, Project};
+use ffu_model::cloud::DatabaseKey;
+use ffu_model::step::{Action, CommandAction, ExpectedHeads, Overlay, Phase, Purpose, Undo};
+use ffu_model::{Hop, Series};
+
+use crate::context::Context;
+use crate::ends::{stops, units_of};
+use crate::error::PlanError;
+use crate::files::extraction_connection;
+
+/// All hops, one after the other; within one, projects wait only for what the catalog names.
+pub(crate) fn all(context: &mut Context<'_>) -> Result<(), PlanError> {
+    let start = context.phase_ends.clone();
+    for project in &context.projects {
+        context.tails.insert(project.name.clone(), start.clone());
+    }
+    let path = context.path.clone();
+    for (at, hop) in path.iter().enumerate() {
+        appear(context, hop);
+        let order = lane_order(context, hop)?;
+        for project in order {
+            lane(context, hop, project)?;
+        }
+        if at + 1 < path.len() {
+            served_checks(context, hop)?;
+        }
+    }
+    Ok(())
+}
+
+/// Projects that come into being on this hop by an extraction.
+fn appear(context: &mut Context<'_>, hop: &Hop) {
+    for project in context.catalog.projects_at(&hop.to) {
+        let known = context.projects.iter().any(|p| p.name == project.name);
+        if !known && project.extraction.iter().any(|entry| entry.entering == hop.to) {
+            context.projects.push(project);
+            context.projects.sort_by_key(|p| p.order);
+        }
+    }
+}
+
+/// Projects of a hop such that those that come first by the catalog do come first.
+fn lane_order<'a>(context: &Context<'a>, hop: &Hop) -> Result<Vec<&'a Project>, PlanError> {
+    let mut waiting: Vec<&Project> =
+        context.projects.iter().copied().filter(|project| context.makes_hop(&project.name, hop)).collect();
+    let mut order: Vec<&Project> = Vec::new();
+    while !waiting.is_empty() {
+        let ready = waiting.iter().position(|project| {
+            firsts(context, project, hop).all(|first| !waiting.iter().any(|other| other.name == first))
+        });
+        match ready {
+            Some(at) => order.push(waiting.remove(at)),
+            None => {
+                return Err(PlanError::Circle {
+                    series: hop.to.to_string(),
+                    projects: waiting.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", "),
+                });
+            }
+        }
+    }
+    Ok(order)
+}
+
+fn firsts<'a>(context: &Context<'a>, project: &'a Project, hop: &Hop) -> impl Iterator<Item = &'a str> {
+    let (catalog, to) = (context.catalog, hop.to.clone());
+    project.after.iter().filter(move |a| catalog.holds(&a.since, &a.until, &to)).map(|a| a.project.as_str())
+}
+
+fn lane(context: &mut Context<'_>, hop: &Hop, project: &Project) -> Result<(), PlanError> {
+    let mut needs: Vec<String> = context.tails.get(&project.name).cloned().unwrap_or(context.phase_ends.clone());
+    for first in firsts(context, project, hop) {
+        needs.extend(context.tails.get(first).cloned().unwrap_or_default());
+    }
+    needs.sort();
+    needs.dedup();
+    let prefix = format!("hops.{}", hop.to);
+    for gate in context.catalog.gates.iter().filter(|g| g.on_hop && g.entering == hop.to && g.project == project.name) {
+        let ends = gate_on_hop(context, hop, &prefix, gate, &needs);
+        needs = if ends.is_empty() { needs } else { ends };
+    }
+    needs = extraction(context, hop, project, needs)?;
+    for command in context.catalog_commands(project, &hop.to) {
+        if !command.needs_services.is_empty() {
+            continue;
+        }
+        let ends = self::command(context, Phase::Hops, &prefix, Some(hop), project, command, &hop.to, &needs)?;
+        needs = if ends.is_empty() { needs } else { ends };
+    }
+    let invariants = context.invariants(&hop.to, Some(&project.name));
+    if !invariants.is_empty() {
+        let id = format!("{prefix}.{}.invariants", project.name);
+        let title = format!("{}: nothing was lost on the way to {}", project.name, hop.to);
+        let action = Action::CompareInvariants { baseline: "freeze.invariants".to_owned(), invariants };
+        let step = context.push(Phase::Hops, &id, title, action);
+        step.needs = needs;
+        step.project = Some(project.name.clone());
+        step.hop = Some(hop.clone());
+        needs = vec![id];
+    }
+    context.tails.insert(project.name.clone(), needs);
+    Ok(())
+}
+
+fn gate_on_hop(context: &mut Context<'_>, hop: &Hop, prefix: &str, gate: &GateEntry, needs: &[String]) -> Vec<String> {
+    let first = context.steps.len();
+    let ends = self::gate(context, Phase::Hops, prefix, gate, needs);
+    for step in &mut context.steps[first..] {
+        step.hop = Some(hop.clone());
+    }
+    ends
+}
+
+/// One step for each database that the gate asks.
+pub(crate) fn gate(
+    context: &mut Context<'_>,
+    phase: Phase,
+    prefix: &str,
+    gate: &GateEntry,
+    needs: &[String],
+) -> Vec<String> {
+    let mut ends = Vec::new();
+    for (at, database) in context.role_keys(&gate.project, &gate.database, true).into_iter().enumerate() {
+        let suffix = if at == 0 { String::new() } else { format!(".{at}") };
+        let id = format!("{prefix}.{}.gate.{}{suffix}", gate.project, gate.id);
+        let title = format!(
+            "Gate {} of {}{} on {database}",
+            gate.id,
+            gate.entering,
+            if stops(gate.severity) { "" } else { " (a warning)" },
+        );
+        let action = Action::Gate {
+            gate: gate.id.clone(),
+            database,
+            query: gate.query.clone(),
+            severity: gate.severity,
+            message: gate.message.clone(),
+            remedy: gate.remedy.clone(),
+        };
+        let step = context.push(phase, &id, title, action);
+        step.needs = needs.to_vec();
+        step.project = Some(gate.project.clone());
+        step.sources = vec![gate.source.clone()];
+        step.estimate_ms = 50;
+        ends.push(id);
+    }
+    ends
+}
+
+fn extraction(
+    context: &mut Context<'_>,
+    hop: &Hop,
+    project: &Project,
+    needs: Vec<String>,
+) -> Result<Vec<String>, PlanError> {
+    let Some(entry) = project.extraction.iter().find(|entry| entry.entering == hop.to) else { return Ok(needs) };
+    let to = DatabaseKey::new(&project.name, &entry.to);
+    if context.databases.contains_key(&to) {
+        let already = format!("{to} is there already: the extraction of {} was done before", project.name);
+        context.report.decisions.push(already);
+        return Ok(needs);
+    }
+    let missing = || PlanError::MissingDatabase {
+        project: project.name.clone(),
+        command: "extraction".to_owned(),
+        role: entry.from.clone(),
+    };
+    let from: DatabaseKey = entry.from.parse().map_err(|_| missing())?;
+    let database = project.database.iter().find(|d| d.role == entry.to).ok_or_else(missing)?;
+    let connection = extraction_connection(context, &entry.from, &database.schema).ok_or_else(missing)?;
+    let mut needs = needs;
+    needs.extend(context.tails.get(&from.project).cloned().unwrap_or_default());
+    needs.sort();
+    needs.dedup();
+    let create = format!("hops.{}.{}.create-database", hop.to, project.name);
+    let action =
+        Action::CreateDatabase { database: to.clone(), connection: connection.clone(), like: from.clone() };
+    let step = context.push(Phase::Hops, &create, format!("Create the {} database", project.name), action);
+    step.needs = needs;
+    step.project = Some(project.name.clone());
+    step.hop = Some(hop.clone());
+    step.undo = Undo::Checkpoint;
+    step.sources = vec![entry.source.clone()];
+    let copy = format!("hops.{}.{}.copy-tables", hop.to, project.name);
+    let title = format!("Copy {}'s tables out of {from}", project.name);
+    let action =
+        Action::CopyTables { from, to: to.clone(), tables: entry.tables.clone(), stamp: Some(entry.stamp.clone()) };
+    let step = context.push(Phase::Hops, &copy, title, action);
+    step.needs = vec![create];
+    step.project = Some(project.name.clone());
+    step.hop = Some(hop.clone());
+    step.undo = Undo::Checkpoint;
+    step.estimate_ms = 2_000;
+    step.sources = vec![entry.source.clone()];
+    context.report.decisions.push(format!(
+        "{} becomes a project of its own on entering {}: its tables are copied from {} into a new database on the same server, \
+         with the same account",
+        project.name, hop.to, entry.from
+    ));
+    context.databases.insert(to, connection);
+    Ok(vec![copy])
+}
+
+/// The steps of one catalog command: one for the project, and one for each further cell.
+#[allow(clippy::too_many_arguments)] // each is a different thing; a struct would be used once
+pub(crate) fn command(
+    context: &mut Context<'_>,
+    phase: Phase,
+    prefix: &str,
+    hop: Option<&Hop>,
+    project: &Project,
+    command: &CommandEntry,
+    series: &Series,
+    needs: &[String],
+) -> Result<Vec<String>, PlanError> {
+    let expect_heads = expected(context, project, command, series)?;
+    let units: Vec<String> = command
+        .needs_services
+        .iter()
+        .flat_map(|name| units_of(&context.cloud.services, name))
+        .map(|service| service.unit.clone())
+        .collect();
+    let base = CommandAction {
+        series: series.clone(),
+        project: project.name.clone(),
+        command: command.id.clone(),
+        purpose: command.purpose,
+        program: command.program.clone(),
+        arguments: command.arguments.clone(),
+        config_files: context.command_config(project),
+        config_style: command.config_style,
+        config_variable: command.config_variable.clone(),
+        overlay: None,
+        exit_codes: context.catalog.exits(command, series),
+        failure_texts: command.failure_texts.clone(),
+        expect_heads,
+        repeatable: command.repeatable,
+        needs_services: units,
+    };
+    let mut ends = Vec::new();
+    let main = format!("{prefix}.{}.{}", project.name, command.id);
+    add_command(context, phase, hop, command, &main, base.clone(), needs, "");
+    ends.push(main.clone());
+    if command.per_cell {
+        let cells = context.role_keys(&project.name, "cell", true);
+        for (at, key) in cells.into_iter().filter(|key| key.role.starts_with("cell:")).enumerate() {
+            let Some(connection) = context.databases.get(&key).cloned() else { continue };
+            let mut action = base.clone();
+            if let Some(arguments) = &command.cell_arguments {
+                action.arguments = arguments.clone();
+            }
+            for heads in &mut action.expect_heads {
+                heads.database = key.clone();
+            }
+            action.overlay =
+                Some(Overlay { section: "database".to_owned(), option: "connection".to_owned(), connection });
+            let id = format!("{main}.cell{}", at + 2);
+            let of_cell = format!(" (cell {})", key.role.trim_start_matches("cell:"));
+            add_command(context, phase, hop, command, &id, action, needs, &of_cell);
+            ends.push(id);
+        }
+    }
+    Ok(ends)
+}
+
+#[allow(clippy::too_many_arguments)] // see above
+fn add_command(
+    context: &mut Context<'_>,
+    phase: Phase,
+    hop: Option<&Hop>,
+    command: &CommandEntry,
+    id: &str,
+    action: CommandAction,
+    needs: &[String],
+    suffix: &str,
+) {
+    let (series, project) = (action.series.clone(), action.project.clone());
+    let title = format!("{} {} of {series}{suffix}", command.program, command.arguments.join(" "));
+    let step = context.push(phase, id, title, Action::Command(Box::new(action)));
+    step.project = Some(project);
+    step.hop = hop.cloned();
+    step.needs = needs.to_vec();
+    step.timeout_seconds = command.timeout_seconds;
+    step.estimate_ms = command.estimate_ms;
+    step.sources = vec![command.source.clone()];
+    step.undo = match (phase, command.purpose) {
+        (_, Purpose::UpgradeCheck) => Undo::Nothing,
+        (Phase::Finish, _) => Undo::Irreversible,
+        _ => Undo::Checkpoint,
+    };
+}
+
+/// Heads that the command must have reached: those of the roles for which it is the project's last schema command.
+fn expected(
+    context: &Context<'_>,
+    project: &Project,
+    command: &CommandEntry,
+    series: &Series,
+) -> Result<Vec<ExpectedHeads>, PlanError> {
+    if command.purpose != Purpose::Schema {
+        return Ok(Vec::new());
+    }
+    let mut last: BTreeMap<&str, &str> = BTreeMap::new();
+    for entry in context.catalog.commands(project, series) {
+        if entry.purpose == Purpose::Schema {
+            last.extend(entry.databases.iter().map(|role| (role.as_str(), entry.id.as_str())));
+        }
+    }
+    let mut heads = Vec::new();
+    for role in command.databases.iter().filter(|role| last.get(role.as_str()) == Some(&command.id.as_str())) {
+        let keys: Vec<DatabaseKey> = context
+            .role_keys(&project.name, role, true)
+            .into_iter()
+            .filter(|key| !key.role.starts_with("cell:"))
+            .collect();
+        if keys.is_empty() {
+            return Err(PlanError::MissingDatabase {
+                project: project.name.clone(),
+                command: command.id.clone(),
+                role: role.clone(),
+            });
+        }
+        let found = context
+            .catalog
+            .heads(&project.name, role, series)
+            .ok_or_else(|| PlanError::MissingHeads { project: project.name.clone(), series: series.to_string() })?;
+        for key in keys {
+            for (name, versions) in &found {
+                heads.push(ExpectedHeads {
+                    database: key.clone(),
+                    name: name.clone(),
+                    versions: versions.clone(),
+                });
+            }
+        }
+    }
+    Ok(heads)
+}
+
+/// Checks of an intermediate hop that ask running services: these are started at the hop's series and stopped again.
+fn served_checks(context: &mut Context<'_>, hop: &Hop) -> Result<(), PlanError> {
+    let mut wanted = checks(context, &hop.to);
+    wanted.retain(|(project, command)| {
+        let owners = command.needs_services.iter().filter_map(|name| owner(context, name, &hop.to));
+        context.makes_hop(&project.name, hop) && owners.into_iter().all(|owner| context.makes_hop(&owner, hop))
+    });
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    if !context.supervised() {
+        let names: Vec<String> = wanted.iter().map(|(p, c)| format!("{} {}", p.name, c.id)).collect();
+        let decision = format!(
+            "{}: {} asks running services and is left to the target: this deployment's services are not run at \
+             intermediate series",
+            hop.to,
+            names.join(", ")
+        );
+        context.report.decisions.push(decision);
+        return Ok(());
+    }
+    let mut units: Vec<String> = Vec::new();
+    let mut needs: Vec<String> = Vec::new();
+    for (project, command) in &wanted {
+        needs.extend(context.tails.get(&project.name).cloned().unwrap_or_default());
+        for name in &command.needs_services {
+            for service in units_of(&context.cloud.services, name) {
+                if !units.contains(&service.unit) {
+                    units.push(service.unit.clone());
+                }
+            }
+            if let Some(owner) = owner(context, name, &hop.to) {
+                needs.extend(context.tails.get(&owner).cloned().unwrap_or_default());
+            }
+        }
+    }
+    needs.sort();
+    needs.dedup();
+    let start = format!("hops.{}.services.start", hop.to);
+    let title = format!("Start the services that checks of {} ask", hop.to);
+    let action = Action::StartServices { units: units.clone(), series: hop.to.clone() };
+    let step = context.push(Phase::Hops, &start, title, action);
+    step.needs = needs;
+    step.hop = Some(hop.clone());
+    step.undo = Undo::Services;
+    step.estimate_ms = 8_000;
+    let prefix = format!("hops.{}", hop.to);
+    let mut ends = Vec::new();
+    for (project, command) in wanted.clone() {
+        let start = vec![start.clone()];
+        ends.extend(self::command(context, Phase::Hops, &prefix, Some(hop), project, command, &hop.to, &start)?);
+    }
+    let stop = format!("hops.{}.services.stop", hop.to);
+    let step = context.push(Phase::Hops, &stop, "Stop them again", Action::StopServices { units });
+    step.needs = ends;
+    step.hop = Some(hop.clone());
+    step.undo = Undo::Services;
+    step.estimate_ms = 500;
+    for (project, command) in wanted {
+        let mut touched = vec![project.name.clone()];
+        touched.extend(command.needs_services.iter().filter_map(|name| owner(context, name, &hop.to)));
+        for name in touched {
+            context.tails.insert(name, vec![stop.clone()]);
+        }
+    }
+    Ok(())
+}
+
+/// The same checks at the target, once its own services answer.
+pub(crate) fn checks_with_services(context: &mut Context<'_>, needs: &[String]) -> Result<Vec<String>, PlanError> {
+    let target = context.target.clone();
+    let mut ends = Vec::new();
+    for (project, command) in checks(context, &target) {
+        ends.extend(self::command(context, Phase::Deploy, "deploy", None, project, command, &target, needs)?);
+    }
+    Ok(ends)
+}
+
+fn checks<'a>(context: &Context<'a>, series: &Series) -> Vec<(&'a Project, &'a CommandEntry)> {
+    let mut found = Vec::new();
+    for project in context.projects.iter().copied() {
+        for command in context.catalog_commands(project, series) {
+            if !command.needs_services.is_empty() {
+                found.push((project, command));
+            }
+        }
+    }
+    found
+}
+
+/// The project whose databases a service stands on.
+fn owner(context: &Context<'_>, service: &str, series: &Series) -> Option<String> {
+    context
+        .catalog
+        .projects
+        .iter()
+        .find(|project| {
+            project
+                .service
+                .iter()
+                .any(|s| s.name == service && context.catalog.holds(&s.since, &s.until, series))
+        })
+        .map(|project| project.name.clone())
+}
