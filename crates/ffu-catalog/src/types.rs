@@ -83,6 +83,10 @@ pub struct Project {
     /// Options set in the target's configuration.
     #[serde(default)]
     pub setting: Vec<SettingEntry>,
+    /// Options that only the commands of a hop see, in a file that follows the others; never part of the target's
+    /// configuration. `since` and `until` are series of the command.
+    #[serde(default)]
+    pub command_setting: Vec<SettingEntry>,
     /// Tables that move from one database to another on a hop.
     #[serde(default)]
     pub extraction: Vec<ExtractionEntry>,
@@ -152,6 +156,9 @@ pub struct CommandEntry {
     pub config_variable: Option<String>,
     /// Roles of the databases it works on.
     pub databases: Vec<String>,
+    /// Whether a schema command leaves its databases at the heads of its series; false for the first of several.
+    #[serde(default = "yes")]
+    pub reaches_heads: bool,
     /// Whether it is also run once for each further cell, with that cell's connection as an overlay of `[database] connection`.
     #[serde(default)]
     pub per_cell: bool,
@@ -213,6 +220,9 @@ pub struct ServiceEntry {
     /// Stop order within the freeze: lower first (APIs before the services behind them).
     #[serde(default)]
     pub stop_order: u32,
+    /// Whether users' requests come in here: such services stop before in-flight operations are drained, the others after.
+    #[serde(default)]
+    pub front: bool,
     /// Ways to run it from a hop environment, by series.
     #[serde(default)]
     pub run: Vec<RunEntry>,
@@ -235,6 +245,8 @@ pub struct RunEntry {
     pub arguments: Vec<String>,
     /// A WSGI application, `module:callable` (a callable with `()` is called once to get the application).
     pub wsgi: Option<String>,
+    /// The configuration file that `{config}` stands for, as in [`ConfigEntry::path`], where it is not the project's first.
+    pub config: Option<String>,
     /// Environment variables, with `{config}` and `{config_dir}`.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -279,7 +291,8 @@ pub struct InvariantEntry {
     /// Why columns are excepted, with the source; needed when there are any.
     #[serde(default)]
     pub source: String,
-    /// Where it lives: first entry whose span holds the series.
+    /// Where it lives: the first entry whose span holds the series and whose database the cloud has; see
+    /// [`crate::Catalog::place`]. An invariant without a place at the source series is not captured.
     pub place: Vec<PlaceEntry>,
 }
 
@@ -333,8 +346,21 @@ pub struct ExtractionEntry {
     pub stamp: String,
     /// Configuration file of this project that is made if it is absent.
     pub config: String,
+    /// Sections of other files that go into it, e.g. the service's credentials.
+    #[serde(default)]
+    pub copy_sections: Vec<CopySection>,
     /// Where this comes from.
     pub source: String,
+}
+
+/// A section of another configuration file, as in [`ConfigEntry::path`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopySection {
+    /// The file.
+    pub file: String,
+    /// The section.
+    pub section: String,
 }
 
 /// An order between projects.
@@ -371,6 +397,9 @@ pub struct GateEntry {
     pub database: String,
     /// The series whose entry needs it.
     pub entering: Series,
+    /// Only for a plan whose target is the series entered: about what runs there, not about what passes through.
+    #[serde(default)]
+    pub target_only: bool,
     /// Also asked before the window if the source series is within the span in which the query is valid.
     #[serde(default)]
     pub in_prepare: bool,
@@ -422,7 +451,13 @@ pub struct EnvironmentEntry {
     pub locks: String,
     /// Build constraints under `catalog/locks/`.
     pub build_constraints: Option<String>,
-    /// Disk it takes, in MiB.
+    /// Newest upload date that the lock may hold, `YYYY-MM-DD`; used when locks are made.
+    pub exclude_newer: Option<String>,
+    /// Upper constraints that are left out when locks are made.
+    #[serde(default)]
+    pub drop_constraints: Vec<String>,
+    /// Disk it takes, in MiB; 0 where it was not measured.
+    #[serde(default)]
     pub disk_mib: u64,
     /// Project (catalog name) and version, as installed.
     pub packages: Vec<[String; 2]>,
@@ -468,6 +503,8 @@ pub struct MissingEntry {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeadFile {
+    /// The project; the file bears its name.
+    pub project: Option<String>,
     /// One a series and database.
     pub head: Vec<HeadEntry>,
 }
@@ -480,12 +517,20 @@ pub struct HeadEntry {
     pub series: Series,
     /// The role of the database.
     pub database: String,
-    /// sqlalchemy-migrate: repository id → latest version.
+    /// sqlalchemy-migrate: repository id → latest version. Beside alembic heads: where the old tool stopped; databases
+    /// created since have no such row, so it decides nothing.
     #[serde(default)]
     pub migrate: BTreeMap<String, u32>,
-    /// alembic heads.
+    /// sqlalchemy-migrate's version table.
+    pub migrate_table: Option<String>,
+    /// Rows of alembic's version table once every migration has run.
     #[serde(default)]
     pub alembic: Vec<String>,
+    /// Heads of the revision tree where they differ from the rows: those missing there are implied by others.
+    #[serde(default)]
+    pub alembic_heads: Vec<String>,
+    /// The package of this series is on no index; the heads were read from the tree of the series named.
+    pub carried_by: Option<Series>,
     /// alembic's version table.
     #[serde(default = "alembic_version")]
     pub version_table: String,

@@ -96,7 +96,8 @@ impl Findings {
             plan.steps.iter().enumerate().map(|(at, step)| (step.id.as_str(), (at, step.phase))).collect();
         let mut after_checkpoint: BTreeSet<&str> = BTreeSet::new();
         for (at, step) in plan.steps.iter().enumerate() {
-            if step.needs.iter().any(|need| need == "checkpoint" || after_checkpoint.contains(need.as_str())) {
+            let is_checkpoint = matches!(step.action, Action::Checkpoint { .. });
+            if is_checkpoint || step.needs.iter().any(|need| after_checkpoint.contains(need.as_str())) {
                 after_checkpoint.insert(&step.id);
             }
             for need in &step.needs {

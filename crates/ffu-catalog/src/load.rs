@@ -1,0 +1,182 @@
+//! From files to a [`Catalog`]: parse each, then hand all to the semantic checks.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{CatalogError, Problem};
+use crate::locate::{Place, line_and_column};
+use crate::overlay::text;
+use crate::types::{EnvironmentFile, GateEntry, GateFile, HeadEntry, HeadFile, Patch, Project, SeriesFile};
+use crate::{Catalog, check};
+
+/// The parsed files, each with its path, for checks that report places.
+#[derive(Default)]
+pub(crate) struct Parsed {
+    pub texts: BTreeMap<String, String>,
+    pub series: Option<SeriesFile>,
+    pub projects: BTreeMap<String, Project>,
+    pub gates: BTreeMap<String, Vec<GateEntry>>,
+    pub environments: Option<EnvironmentFile>,
+    pub heads: BTreeMap<String, Vec<HeadEntry>>,
+    pub patches: BTreeMap<String, Patch>,
+    /// Names of files under `locks/`.
+    pub locks: BTreeMap<String, String>,
+}
+
+/// Mistakes as they are found.
+pub(crate) struct Report<'a> {
+    pub texts: &'a BTreeMap<String, String>,
+    pub errors: &'a mut Vec<CatalogError>,
+}
+
+impl Report<'_> {
+    pub fn add(&mut self, place: &Place<'_>, problem: Problem) {
+        let position = self.texts.get(place.file).and_then(|text| place.position(text));
+        self.errors.push(CatalogError {
+            file: place.file.to_owned(),
+            line: position.map(|p| p.0),
+            column: position.map(|p| p.1),
+            problem,
+        });
+    }
+}
+
+/// Reads all files; what it returns is of use only if no error was added.
+pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, errors: &mut Vec<CatalogError>) -> Catalog {
+    let mut parsed = Parsed::default();
+    for (path, bytes) in files {
+        match text(bytes) {
+            Ok(text) => {
+                parsed.texts.insert(path.clone(), text.to_owned());
+            }
+            Err(offset) => errors.push(error_of(path, Problem::NotText { offset })),
+        }
+    }
+    parse_all(&mut parsed, errors);
+    for required in ["series.toml", "environments.toml"] {
+        if !files.contains_key(required) {
+            errors.push(error_of(required, Problem::NoFile));
+        }
+    }
+    // Checks across files would only repeat what a file that did not parse has caused.
+    if errors.is_empty() {
+        let mut report = Report {
+            texts: &parsed.texts,
+            errors,
+        };
+        check::check(&parsed, &mut report);
+    }
+    assemble(parsed, digest(files))
+}
+
+fn parse_all(parsed: &mut Parsed, errors: &mut Vec<CatalogError>) {
+    let texts = std::mem::take(&mut parsed.texts);
+    for (path, text) in &texts {
+        let (directory, file) = path.split_once('/').unwrap_or(("", path));
+        let stem = file.strip_suffix(".toml").unwrap_or(file).to_owned();
+        match (directory, file) {
+            ("", "series.toml") => parsed.series = parse(path, text, errors),
+            ("", "environments.toml") => parsed.environments = parse(path, text, errors),
+            ("projects", _) => insert(&mut parsed.projects, stem, parse(path, text, errors)),
+            ("gates", _) => insert(
+                &mut parsed.gates,
+                stem,
+                parse(path, text, errors).map(|f: GateFile| f.gate),
+            ),
+            ("heads", _) => insert(
+                &mut parsed.heads,
+                stem,
+                parse(path, text, errors).map(|f: HeadFile| f.head),
+            ),
+            ("patches", _) => insert(&mut parsed.patches, stem, parse(path, text, errors)),
+            ("locks", _) => {
+                parsed.locks.insert(file.to_owned(), text.clone());
+            }
+            _ => {}
+        }
+    }
+    parsed.texts = texts;
+}
+
+fn insert<T>(map: &mut BTreeMap<String, T>, name: String, value: Option<T>) {
+    if let Some(value) = value {
+        map.insert(name, value);
+    }
+}
+
+fn parse<T: DeserializeOwned>(path: &str, text: &str, errors: &mut Vec<CatalogError>) -> Option<T> {
+    match toml::from_str(text) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let position = error.span().map(|span| line_and_column(text, span.start));
+            errors.push(CatalogError {
+                file: path.to_owned(),
+                line: position.map(|p| p.0),
+                column: position.map(|p| p.1),
+                problem: Problem::Toml {
+                    message: error.message().to_owned(),
+                },
+            });
+            None
+        }
+    }
+}
+
+fn error_of(path: &str, problem: Problem) -> CatalogError {
+    CatalogError {
+        file: path.to_owned(),
+        line: None,
+        column: None,
+        problem,
+    }
+}
+
+fn digest(files: &BTreeMap<String, Vec<u8>>) -> String {
+    // Lengths keep two different sets of files from giving the same bytes.
+    let mut hash = Sha256::new();
+    for (path, bytes) in files {
+        for part in [path.as_bytes(), bytes.as_slice()] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    }
+    ffu_model::digest::hex(&hash.finalize())
+}
+
+fn assemble(parsed: Parsed, digest: String) -> Catalog {
+    let (series, skips) = parsed.series.map(|file| (file.series, file.skip)).unwrap_or_default();
+    let (environments, missing) = parsed
+        .environments
+        .map(|file| (file.environment, file.missing))
+        .unwrap_or_default();
+    let mut catalog = Catalog {
+        series,
+        skips,
+        projects: parsed.projects.into_values().collect(),
+        gates: parsed.gates.into_values().flatten().collect(),
+        environments,
+        missing,
+        patches: parsed.patches.into_values().collect(),
+        heads: parsed.heads,
+        locks: parsed.locks,
+        digest,
+    };
+    let place: BTreeMap<_, _> = catalog
+        .series
+        .iter()
+        .enumerate()
+        .map(|(at, entry)| (entry.id.clone(), at))
+        .collect();
+    catalog
+        .projects
+        .sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
+    catalog
+        .gates
+        .sort_by(|a, b| (place.get(&a.entering), &a.id).cmp(&(place.get(&b.entering), &b.id)));
+    catalog
+        .environments
+        .sort_by_key(|entry| place.get(&entry.series).copied());
+    catalog
+}
