@@ -37,6 +37,16 @@ impl Catalog {
         entries.iter().filter(move |entry| entry.database == catalog_role(role))
     }
 
+    fn same_heads(&self, project: &str, entry: &HeadEntry) -> impl Iterator<Item = BTreeMap<String, Vec<String>>> {
+        let same = self
+            .project(project)
+            .map(|found| found.same_heads.as_slice())
+            .unwrap_or_default();
+        same.iter()
+            .filter(|same| same.series == entry.series && same.database == entry.database)
+            .map(|same| BTreeMap::from([(entry.version_table.clone(), same.alembic.clone())]))
+    }
+
     /// The heads of a database at a series, named as in [`ffu_model::CloudDatabase::heads`]: alembic's version table by
     /// its name, sqlalchemy-migrate's repositories as `migrate:ID` (only while there is no alembic: afterwards the row is
     /// a leftover that younger databases lack). `cell0` and `cell:NAME` stand for `cell`.
@@ -64,19 +74,22 @@ impl Catalog {
             .head_entries(project, role)
             .flat_map(|entry| names(entry).into_keys())
             .collect();
+        let fits = |expected: &BTreeMap<String, Vec<String>>, has_alembic: bool| {
+            let expected = as_sets(expected);
+            let mut others = found
+                .keys()
+                .filter(|name| known.contains(*name) && !expected.contains_key(*name));
+            !expected.is_empty()
+                && expected
+                    .iter()
+                    .all(|(name, versions)| found.get(name) == Some(versions))
+                && others.all(|name| has_alembic && name.starts_with("migrate:"))
+        };
         let mut fitting: Vec<Series> = self
             .head_entries(project, role)
             .filter(|entry| {
-                let expected = as_sets(&names(entry));
-                let has_alembic = !entry.alembic.is_empty();
-                !expected.is_empty()
-                    && expected
-                        .iter()
-                        .all(|(name, versions)| found.get(name) == Some(versions))
-                    && found
-                        .keys()
-                        .filter(|name| known.contains(*name) && !expected.contains_key(*name))
-                        .all(|name| has_alembic && name.starts_with("migrate:"))
+                fits(&names(entry), !entry.alembic.is_empty())
+                    || self.same_heads(project, entry).any(|heads| fits(&heads, true))
             })
             .map(|entry| entry.series.clone())
             .collect();

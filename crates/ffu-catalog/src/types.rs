@@ -62,6 +62,9 @@ pub struct Project {
     pub since: Option<Series>,
     /// Deliverable versions: series → first and last release.
     pub versions: BTreeMap<Series, Versions>,
+    /// Other heads that stand for the schema of a series.
+    #[serde(default)]
+    pub same_heads: Vec<SameHeads>,
     /// Configuration files, relative to the deployment's `/etc`, in reading order.
     #[serde(default)]
     pub config: Vec<ConfigEntry>,
@@ -103,6 +106,20 @@ pub struct Versions {
     pub first: String,
     /// Last release.
     pub last: String,
+}
+
+/// Heads other than those of [`HeadEntry`] that stand for the schema of a series, because upstream leads there in two ways.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SameHeads {
+    /// The series.
+    pub series: Series,
+    /// The role of the database.
+    pub database: String,
+    /// Rows of alembic's version table.
+    pub alembic: Vec<String>,
+    /// Where this comes from.
+    pub source: String,
 }
 
 /// A configuration file.

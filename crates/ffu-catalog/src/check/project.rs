@@ -30,6 +30,12 @@ pub(super) fn check<'a>(
     }
     known.span(report, &root, &project.since, &None);
     check_versions(known, report, &root, project);
+    for (index, same) in project.same_heads.iter().enumerate() {
+        let place = root.name("same_heads").at(index);
+        known.series(report, &place.name("series"), &same.series);
+        role(report, &place.name("database"), project, &same.database);
+        source(report, &place, "heads of", same.series.as_str(), &same.source);
+    }
     for (index, config) in project.config.iter().enumerate() {
         relative(report, &root.name("config").at(index).name("path"), &config.path);
     }

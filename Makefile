@@ -1,0 +1,48 @@
+# Every target does its own set-up. What is downloaded or built is kept outside the checkout, in $XDG_CACHE_HOME/ffu.
+SHELL := /bin/bash
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ffu
+FFU := target/debug/ffu
+DEMO_SERIES := 2024.1 2024.2 2025.1 2025.2 2026.1
+TEST_SERIES := rocky stein train 2024.1 2024.2 2025.1
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help setup build demo test check marathon bench-hops locks heads reference clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: ## Install what the other targets need: MariaDB, uv and virtualenv in a venv of their own
+	@scripts/setup
+
+build: setup ## Build ffu
+	@cargo build --quiet --bin ffu
+
+demo: build ## Fast-forward a real lab cloud 2024.1 → 2026.1, and roll a second one back (about 15 minutes cold)
+	@scripts/demo
+
+test: build ## Run every test, the real chains and the kill tests included
+	@$(FFU) env build $(TEST_SERIES)
+	@cargo nextest run --workspace --profile $(or $(NEXTEST_PROFILE),default)
+
+check: ## Formatting and lints
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+marathon: build ## Pike → 2026.2, all eighteen hops, unattended (an hour or two); writes docs/marathon/
+	@scripts/marathon
+
+bench-hops: build ## The documented procedure by hand against `ffu run`, on the same chain, in one run
+	@bench/hops.sh $(or $(CHAIN),2024.1 2024.2 2025.1)
+
+locks: ## Make the lock files again: make locks [SERIES="train 2024.1"] [CONSTRAINTS=DIR]
+	@scripts/setup-tools
+	@CONSTRAINTS="$(CONSTRAINTS)" scripts/locks $(SERIES)
+
+heads: ## Read the schema heads again from the hop environments (all of them must be built)
+	@scripts/heads --envs $(CACHE)/envs
+
+reference: build ## Make docs/reference from the program
+	@scripts/reference
+
+clean: ## Remove what cargo built; the caches stay
+	@cargo clean
