@@ -1,0 +1,142 @@
+//! The way back: every database dumped and fingerprinted, every file copied, described by a manifest that is written last.
+//!
+//! A directory with a manifest is a whole checkpoint; one without is rubbish that may be overwritten. The directory holds
+//! secrets (nova's dump has connection URLs in `cell_mappings`, the files are service configuration), so it is 0700 and
+//! everything in it 0600. It also holds the connections themselves: a rollback must not depend on configuration that the
+//! run has changed, nor on cell mappings in a database that is half restored.
+
+mod dump;
+mod manifest;
+mod proof;
+mod restore;
+mod saved;
+
+use std::collections::BTreeSet;
+
+use camino::Utf8Path;
+use ffu_model::DatabaseKey;
+use serde::{Deserialize, Serialize};
+
+pub use crate::control::Options;
+pub use manifest::{Manifest, SavedDatabase, SavedDump, SavedFile, load};
+pub use proof::{ProofReport, prove};
+pub use restore::{restore_databases, restore_files};
+
+use crate::control::Control;
+use crate::error::DbError;
+use crate::url::Access;
+
+/// A database to save.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its name in the cloud.
+    pub key: DatabaseKey,
+    /// Its connection, with the schema.
+    pub access: Access,
+}
+
+/// What was proven of one database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseProof {
+    /// The database.
+    pub key: DatabaseKey,
+    /// Digest of the fingerprint that was met; empty for a database that did not exist.
+    pub digest: String,
+    /// What was done and found, in a sentence.
+    pub sentence: String,
+}
+
+/// Room for a checkpoint, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// What it will need at most: dumps compress to a fraction, but data may already be incompressible.
+    pub needed: u64,
+    /// What the file system has for this user.
+    pub free: u64,
+}
+
+/// How much room a checkpoint needs and has.
+///
+/// # Errors
+/// If a server does not answer or the directory's file system cannot be asked.
+pub fn room(dir: &Utf8Path, databases: &[Target]) -> Result<Room, DbError> {
+    let mut needed = 16 << 20;
+    for target in databases {
+        let schema = target.access.schema()?;
+        if let Some(facts) = target.access.strongest()?.schema_facts(schema)? {
+            // SQL text is about as long as the data, and zstd halves it at the very least, but for hexadecimal blobs.
+            needed += facts.data_bytes;
+        }
+    }
+    let existing = dir.ancestors().find(|d| d.exists()).unwrap_or(Utf8Path::new("/"));
+    let status = nix::sys::statvfs::statvfs(existing.as_std_path())
+        .map_err(|e| DbError::io("cannot measure the file system of", existing, e.into()))?;
+    Ok(Room { needed, free: status.blocks_available() as u64 * status.fragment_size() as u64 })
+}
+
+fn require_room(dir: &Utf8Path, room: Room) -> Result<(), DbError> {
+    if room.free < room.needed {
+        return Err(DbError::NoRoom { path: dir.to_owned(), free_mib: room.free >> 20, needed_mib: (room.needed >> 20) + 1 });
+    }
+    Ok(())
+}
+
+/// Makes a checkpoint in a directory, which is created; an unfinished one there is replaced, a whole one never.
+///
+/// # Errors
+/// [`DbError::NoRoom`] before anything is written, [`DbError::DiskFull`] later, [`DbError::Lost`] when a server goes away,
+/// [`DbError::BadCheckpoint`] if the directory has a whole checkpoint already.
+pub fn make(
+    dir: &Utf8Path,
+    databases: &[Target],
+    files: &[camino::Utf8PathBuf],
+    options: &Options,
+) -> Result<Manifest, DbError> {
+    let control = Control::start(options);
+    if dir.join(manifest::FILE).exists() {
+        return Err(DbError::BadCheckpoint { path: dir.to_owned(), reason: "there is a whole checkpoint already".to_owned() });
+    }
+    let mut names = BTreeSet::new();
+    for target in databases {
+        if !names.insert(manifest::dump_name(&target.key)) {
+            let reason = format!("two databases would be saved as {}", manifest::dump_name(&target.key));
+            return Err(DbError::BadCheckpoint { path: dir.to_owned(), reason });
+        }
+    }
+    require_room(dir, room(dir, databases)?)?;
+    manifest::prepare_directory(dir)?;
+    let saved = control.each(databases, |target| dump::save(dir, target, &control))?;
+    let files = saved::copy_all(dir, files)?;
+    manifest::write_connections(dir, databases)?;
+    let made = Manifest { format: manifest::FORMAT, created: jiff::Timestamp::now(), databases: saved, files };
+    manifest::write(dir, &made)?;
+    Ok(made)
+}
+
+/// Deletes a checkpoint; the manifest goes first, so that what is left of an interrupted deletion is no checkpoint.
+///
+/// # Errors
+/// [`DbError::Io`]; nothing to do if the directory is gone.
+pub fn drop_checkpoint(dir: &Utf8Path) -> Result<(), DbError> {
+    let gone = |result: std::io::Result<()>, path: &Utf8Path| match result {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(DbError::io("cannot remove", path, e)),
+        _ => Ok(()),
+    };
+    let manifest = dir.join(manifest::FILE);
+    gone(std::fs::remove_file(&manifest), &manifest)?;
+    gone(std::fs::remove_dir_all(dir), dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_room_is_said_before_anything_is_written() {
+        let room = Room { needed: 300 << 20, free: 100 << 20 };
+        let error = require_room(Utf8Path::new("/state"), room).unwrap_err().to_string();
+        assert!(error.contains("100 MiB free") && error.contains("301 MiB"), "{error}");
+        assert!(require_room(Utf8Path::new("/state"), Room { needed: 1, free: 1 }).is_ok());
+    }
+}

@@ -1,0 +1,213 @@
+//! One database into one compressed file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use camino::Utf8Path;
+use sha2::{Digest as _, Sha256};
+
+use super::Target;
+use super::manifest::{SavedDatabase, SavedDump, dump_name};
+use crate::client::Call;
+use crate::control::Control;
+use crate::error::DbError;
+
+/// Fast, and a fifth of the size.
+const LEVEL: i32 = 3;
+/// The last line of a whole dump (mysqldump and mariadb-dump write it when nothing failed).
+pub(super) const TRAILER: &[u8] = b"-- Dump completed";
+
+pub(super) fn save(dir: &Utf8Path, target: &Target, control: &Control) -> Result<SavedDatabase, DbError> {
+    let schema = target.access.schema()?.to_owned();
+    let url = target.access.strongest_url()?;
+    let server = crate::server::Server::connect(&url)?;
+    let mut saved = SavedDatabase {
+        key: target.key.clone(),
+        server: target.access.service.address(),
+        server_version: server.facts().version.clone(),
+        schema: schema.clone(),
+        saved: None,
+    };
+    let Some(facts) = server.schema_facts(&schema)? else { return Ok(saved) };
+    let Some(fingerprint) = crate::fingerprint::fingerprint(&server, &schema, control)? else { return Ok(saved) };
+    let name = dump_name(&target.key);
+    let path = dir.join(&name);
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|e| DbError::io("cannot create", &path, e))?;
+    let call = Call { url: &url, private_dir: dir, during: format!("dumping database {schema}"), control };
+    let written = write_dump(&path, file, |file| file.sync_all(), |sink| call.dump(&schema, &[], sink));
+    let written = match written {
+        Ok(written) => written,
+        Err(error) => {
+            // What is there is no dump; a removal that fails leaves rubbish without a manifest, which is harmless.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+    };
+    saved.saved = Some(SavedDump {
+        charset: facts.charset,
+        collation: facts.collation,
+        fingerprint,
+        file: name,
+        sha256: written.sha256,
+        bytes: written.bytes,
+        raw_bytes: written.raw_bytes,
+    });
+    Ok(saved)
+}
+
+struct Written {
+    sha256: String,
+    bytes: u64,
+    raw_bytes: u64,
+}
+
+/// Compresses what `produce` writes into a file, and makes sure that it is whole and on the disk.
+fn write_dump<W: Write>(
+    path: &Utf8Path,
+    file: W,
+    sync: impl FnOnce(&mut W) -> io::Result<()>,
+    produce: impl FnOnce(&mut dyn Write) -> Result<(), DbError>,
+) -> Result<Written, DbError> {
+    let full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let mut hashed = Hashed { inner: file, hash: Sha256::new(), bytes: 0 };
+    let result = (|| {
+        let mut encoder = zstd::Encoder::new(&mut hashed, LEVEL).map_err(|e| DbError::io("cannot compress", path, e))?;
+        let mut tail = Tail { inner: &mut encoder, tail: Vec::new(), bytes: 0 };
+        produce(&mut tail)?;
+        let (tail, raw_bytes) = (std::mem::take(&mut tail.tail), tail.bytes);
+        encoder.finish().map_err(|e| DbError::io("cannot write", path, e))?;
+        Ok((tail, raw_bytes))
+    })();
+    let (tail, raw_bytes) = result.map_err(|error| match error {
+        DbError::Io { source, .. } if full(&source) => DbError::DiskFull { path: path.to_owned(), written: hashed.bytes },
+        other => other,
+    })?;
+    sync(&mut hashed.inner).map_err(|error| {
+        if full(&error) {
+            DbError::DiskFull { path: path.to_owned(), written: hashed.bytes }
+        } else {
+            DbError::io("cannot write", path, error)
+        }
+    })?;
+    if !is_whole(&tail) {
+        let reason = "the dump program ended without its last line, `-- Dump completed`".to_owned();
+        return Err(DbError::BadCheckpoint { path: path.to_owned(), reason });
+    }
+    Ok(Written { sha256: ffu_model::digest::hex(&hashed.hash.finalize()), bytes: hashed.bytes, raw_bytes })
+}
+
+/// Whether the last line is the trailer.
+pub(super) fn is_whole(tail: &[u8]) -> bool {
+    let text = tail.trim_ascii_end();
+    let line = text.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.starts_with(TRAILER)
+}
+
+/// Hashes and counts what goes into the file.
+struct Hashed<W> {
+    inner: W,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Remembers the end of what passes.
+pub(super) struct Tail<W> {
+    pub inner: W,
+    pub tail: Vec<u8>,
+    pub bytes: u64,
+}
+
+const KEPT: usize = 256;
+
+impl<W: Write> Write for Tail<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.bytes += count as u64;
+        let passed = &bytes[..count];
+        self.tail.extend_from_slice(&passed[passed.len().saturating_sub(KEPT)..]);
+        let excess = self.tail.len().saturating_sub(KEPT);
+        self.tail.drain(..excess);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// The file of a dump, for reading.
+pub(super) fn open(path: &Utf8Path) -> Result<File, DbError> {
+    File::open(path).map_err(|e| DbError::io("cannot read", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Small(Vec<u8>, usize);
+
+    impl Write for Small {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = self.1 - self.0.len();
+            if room == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let count = bytes.len().min(room);
+            self.0.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn noise(sink: &mut dyn Write) -> Result<(), DbError> {
+        let mut state = 1_u64;
+        for _ in 0..200_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            sink.write_all(&state.to_le_bytes()).map_err(|e| DbError::io("cannot go on with the stream of", "dump", e))?;
+        }
+        sink.write_all(b"\n-- Dump completed on 2026\n").map_err(|e| DbError::io("cannot write", "dump", e))
+    }
+
+    #[test]
+    fn a_disk_that_fills_up_is_said_to_be_full() {
+        let error = write_dump(Utf8Path::new("/d/x.sql.zst"), Small(Vec::new(), 300_000), |_| Ok(()), noise);
+        match error {
+            Err(DbError::DiskFull { path, written }) => assert_eq!((path.as_str(), written), ("/d/x.sql.zst", 300_000)),
+            other => panic!("{:?}", other.map(|w| w.bytes)),
+        }
+        let device = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let error = write_dump(Utf8Path::new("/d/y.sql.zst"), device, |_| Ok(()), noise).err().unwrap();
+        assert!(error.to_string().contains("became full"), "{error}");
+    }
+
+    #[test]
+    fn a_dump_without_its_last_line_is_none() {
+        let half = |sink: &mut dyn Write| sink.write_all(b"-- x\nINSERT INTO t VALUES ('-- Dump completed')").map_err(|e| DbError::io("w", "d", e));
+        let error = write_dump(Utf8Path::new("x"), Vec::new(), |_| Ok(()), half).err().unwrap();
+        assert!(error.to_string().contains("without its last line"), "{error}");
+        let written = write_dump(Utf8Path::new("x"), Small(Vec::new(), 4_000_000), |_| Ok(()), noise).unwrap();
+        assert_eq!(written.raw_bytes, 1_600_027);
+    }
+}

@@ -1,0 +1,297 @@
+//! `checkpoint.json` and the private list of connections beside it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ffu_model::DatabaseKey;
+use serde::{Deserialize, Serialize};
+
+use super::Target;
+use crate::error::DbError;
+use crate::fingerprint::Fingerprint;
+use crate::url::{Access, ConnectionUrl};
+
+pub(super) const FORMAT: u32 = 1;
+pub(super) const FILE: &str = "checkpoint.json";
+const CONNECTIONS: &str = "connections.json";
+const MAX_BYTES: u64 = 64 << 20;
+
+/// What a checkpoint holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// 1.
+    pub format: u32,
+    /// When it was complete.
+    pub created: jiff::Timestamp,
+    /// The databases.
+    pub databases: Vec<SavedDatabase>,
+    /// The files.
+    pub files: Vec<SavedFile>,
+}
+
+/// One database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedDatabase {
+    /// Its name in the cloud.
+    pub key: DatabaseKey,
+    /// The server's address.
+    pub server: String,
+    /// The server's version.
+    pub server_version: String,
+    /// The schema.
+    pub schema: String,
+    /// Absent if the database did not exist: going back drops it.
+    pub saved: Option<SavedDump>,
+}
+
+/// The dump of a database that existed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedDump {
+    /// Default character set.
+    pub charset: String,
+    /// Default collation.
+    pub collation: String,
+    /// What it held.
+    pub fingerprint: Fingerprint,
+    /// The file, in the checkpoint's directory.
+    pub file: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Bytes of the SQL text in it.
+    pub raw_bytes: u64,
+}
+
+/// One file of the deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedFile {
+    /// Absolute path.
+    pub path: Utf8PathBuf,
+    /// Absent if the file did not exist: going back removes it.
+    pub saved: Option<SavedContent>,
+}
+
+/// A file that existed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedContent {
+    /// The copy, in the checkpoint's directory.
+    pub copy: String,
+    /// SHA-256 of the content.
+    pub sha256: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+impl Manifest {
+    /// The checkpoint's copy of a file, if it has one: connections can be resolved from it whatever was installed since.
+    pub fn copy_of(&self, dir: &Utf8Path, path: &Utf8Path) -> Option<Utf8PathBuf> {
+        let file = self.files.iter().find(|file| file.path == path)?;
+        file.saved.as_ref().map(|saved| dir.join(&saved.copy))
+    }
+
+    /// Bytes of all dumps.
+    pub fn bytes(&self) -> u64 {
+        self.databases.iter().filter_map(|d| d.saved.as_ref()).map(|dump| dump.bytes).sum()
+    }
+}
+
+/// The file name of a database's dump: a role may hold anything but NUL, a file name may not.
+pub(super) fn dump_name(key: &DatabaseKey) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let role: String = key.role.chars().map(|c| if safe(c) { c } else { '_' }).take(80).collect();
+    if role == key.role {
+        format!("{}-{role}.sql.zst", key.project)
+    } else {
+        let digest = ffu_model::digest::sha256_hex(key.role.as_bytes());
+        format!("{}-{role}-{}.sql.zst", key.project, &digest[..8])
+    }
+}
+
+/// Whether a name from a manifest stays in the checkpoint's directory.
+fn is_inside(name: &str) -> bool {
+    let plain = |part: &str| {
+        !part.is_empty() && !part.starts_with('.') && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    match name.split_once('/') {
+        Some((directory, file)) => directory == "files" && plain(file),
+        None => plain(name),
+    }
+}
+
+fn broken(path: &Utf8Path, reason: impl Into<String>) -> DbError {
+    DbError::BadCheckpoint { path: path.to_owned(), reason: reason.into() }
+}
+
+fn private_directory(path: &Utf8Path) -> Result<(), DbError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o700)))
+        .map_err(|e| DbError::io("cannot create", path, e))
+}
+
+/// Makes the directory, and removes what an unfinished checkpoint left in it: nothing else than our own kinds of files.
+pub(super) fn prepare_directory(dir: &Utf8Path) -> Result<(), DbError> {
+    private_directory(dir)?;
+    crate::client::remove_leftovers(dir);
+    for entry in fs::read_dir(dir).map_err(|e| DbError::io("cannot read", dir, e))?.flatten() {
+        let Ok(path) = Utf8PathBuf::from_path_buf(entry.path()) else { continue };
+        let name = path.file_name().unwrap_or_default();
+        let result = if name == "files" {
+            fs::remove_dir_all(&path)
+        } else if name.ends_with(".sql.zst") || name == CONNECTIONS || name.starts_with(".ffu-") {
+            fs::remove_file(&path)
+        } else {
+            Ok(())
+        };
+        result.map_err(|e| DbError::io("cannot remove", path, e))?;
+    }
+    private_directory(&dir.join("files"))
+}
+
+pub(super) fn write(dir: &Utf8Path, manifest: &Manifest) -> Result<(), DbError> {
+    crate::files::sync_directory(&dir.join("files"))?;
+    crate::files::sync_directory(dir)?;
+    let mut bytes = serde_json::to_vec_pretty(manifest).map_err(|e| broken(dir, e.to_string()))?;
+    bytes.push(b'\n');
+    crate::files::write_atomically(&dir.join(FILE), &bytes, 0o600)
+}
+
+/// Reads and checks the manifest of a checkpoint.
+///
+/// # Errors
+/// [`DbError::BadCheckpoint`] if there is none, or it is of another format, or names files outside the directory.
+pub fn load(dir: &Utf8Path) -> Result<Manifest, DbError> {
+    let path = dir.join(FILE);
+    let metadata = fs::metadata(&path).map_err(|e| broken(&path, format!("there is no whole checkpoint here ({e})")))?;
+    if metadata.len() > MAX_BYTES {
+        return Err(broken(&path, "the manifest is larger than 64 MiB"));
+    }
+    let bytes = fs::read(&path).map_err(|e| DbError::io("cannot read", &path, e))?;
+    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|e| broken(&path, e.to_string()))?;
+    if manifest.format != FORMAT {
+        return Err(broken(&path, format!("format {} is unknown, this program knows {FORMAT}", manifest.format)));
+    }
+    for database in &manifest.databases {
+        crate::quote::identifier("schema", &database.schema)?;
+        let Some(dump) = &database.saved else { continue };
+        if !is_inside(&dump.file) {
+            return Err(broken(&path, format!("{:?} is not a file of this directory", dump.file)));
+        }
+        let name = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !name(&dump.charset) || !name(&dump.collation) {
+            return Err(broken(&path, format!("{}: character set or collation is not a name", database.key)));
+        }
+    }
+    for file in &manifest.files {
+        let normal = file.path.is_absolute()
+            && !file.path.as_str().contains('\0')
+            && !file.path.components().any(|part| matches!(part, camino::Utf8Component::ParentDir));
+        if !normal || file.saved.as_ref().is_some_and(|saved| !is_inside(&saved.copy)) {
+            return Err(broken(&path, format!("{:?} or its copy is not a safe path", file.path)));
+        }
+    }
+    Ok(manifest)
+}
+
+/// A connection as it is kept in the checkpoint.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Connection {
+    url: String,
+    admin: Option<Utf8PathBuf>,
+}
+
+pub(super) fn write_connections(dir: &Utf8Path, targets: &[Target]) -> Result<(), DbError> {
+    let connections: BTreeMap<String, Connection> = targets
+        .iter()
+        .map(|target| {
+            let url = target.access.service.to_url().expose().to_owned();
+            (target.key.to_string(), Connection { url, admin: target.access.admin.clone() })
+        })
+        .collect();
+    let bytes = serde_json::to_vec_pretty(&connections).map_err(|e| broken(dir, e.to_string()))?;
+    crate::files::write_private(&dir.join(CONNECTIONS), &bytes)
+}
+
+/// The connections of a checkpoint's databases.
+pub(super) fn connections(dir: &Utf8Path) -> Result<BTreeMap<DatabaseKey, Access>, DbError> {
+    let path = dir.join(CONNECTIONS);
+    let bytes = fs::read(&path).map_err(|e| DbError::io("cannot read", &path, e))?;
+    // The parser's message could quote the file.
+    let stored: BTreeMap<String, Connection> =
+        serde_json::from_slice(&bytes).map_err(|e| broken(&path, format!("line {} cannot be read", e.line())))?;
+    let mut accesses = BTreeMap::new();
+    for (key, connection) in stored {
+        let key: DatabaseKey = key.parse().map_err(|_| broken(&path, "a key is not project/role"))?;
+        let service = ConnectionUrl::parse(&connection.url)?;
+        // An administrator's file that is gone by now must not stand in the way: the service's own account may do.
+        let admin = connection.admin.filter(|file| file.exists());
+        accesses.insert(key, Access { service, admin });
+    }
+    Ok(accesses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_become_file_names_without_clashes() {
+        assert_eq!(dump_name(&DatabaseKey::new("nova", "cell0")), "nova-cell0.sql.zst");
+        let slash = dump_name(&DatabaseKey::new("nova", "cell:a/../b"));
+        let under = dump_name(&DatabaseKey::new("nova", "cell:a____b"));
+        assert!(is_inside(&slash) && is_inside(&under) && slash != under, "{slash} {under}");
+    }
+
+    #[test]
+    fn hostile_manifests_are_refused() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(scratch.path()).unwrap();
+        let file = |path: &str, copy: &str| {
+            format!(
+                r#"{{"format":1,"created":"2026-01-01T00:00:00Z","databases":[],"files":[{{"path":{path:?},"saved":{{"copy":{copy:?},"sha256":"","mode":420,"uid":0,"gid":0}}}}]}}"#
+            )
+        };
+        for (text, expected) in [
+            ("{}".to_owned(), "missing field"),
+            (r#"{"format":2,"created":"2026-01-01T00:00:00Z","databases":[],"files":[]}"#.to_owned(), "format 2"),
+            (file("/etc/../root/x", "files/0"), "not a safe path"),
+            (file("etc/x", "files/0"), "not a safe path"),
+            (file("/etc/x", "../../x"), "not a safe path"),
+            (file("/etc/x", "files/../x"), "not a safe path"),
+            (file("/etc/x", "/etc/shadow"), "not a safe path"),
+            (file("/etc/x", "files/.."), "not a safe path"),
+        ] {
+            fs::write(dir.join(FILE), &text).unwrap();
+            let error = load(dir).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        fs::write(dir.join(FILE), file("/etc/x", "files/0001")).unwrap();
+        assert_eq!(load(dir).unwrap().copy_of(dir, Utf8Path::new("/etc/x")), Some(dir.join("files/0001")));
+        fs::remove_file(dir.join(FILE)).unwrap();
+        assert!(load(dir).unwrap_err().to_string().contains("no whole checkpoint"));
+    }
+
+    #[test]
+    fn a_broken_list_of_connections_does_not_show_its_content() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(scratch.path()).unwrap();
+        fs::write(dir.join(CONNECTIONS), r#"{"nova/api": "mysql://nova:s3cretpw@h/nova"}"#).unwrap();
+        let error = connections(dir).unwrap_err().to_string();
+        assert!(!error.contains("s3cretpw"), "{error}");
+    }
+}

@@ -1,0 +1,162 @@
+//! A checkpoint that was not verified is not one: its dumps are loaded into scratch schemas, or at least read back.
+
+use std::io::{BufReader, Write as _};
+
+use camino::Utf8Path;
+use ffu_model::plan::CheckpointProof;
+use ffu_model::{Finding, Severity};
+
+use super::dump::Tail;
+use super::manifest::{SavedDatabase, SavedDump};
+use super::{DatabaseProof, dump, manifest, restore};
+use crate::control::{Control, Options};
+use crate::error::DbError;
+use crate::server::Server;
+use crate::url::Access;
+
+/// What was proven, and what could not be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProofReport {
+    /// One entry a database.
+    pub databases: Vec<DatabaseProof>,
+    /// `checkpoint-not-restored` where only reading was possible.
+    pub findings: Vec<Finding>,
+}
+
+/// Verifies a checkpoint. With [`CheckpointProof::Restore`] every dump is loaded into a scratch schema whose fingerprint
+/// must be the database's; where the accounts may not create one, it is read back, and a finding says so.
+///
+/// With [`CheckpointProof::Read`] the live databases are fingerprinted once more: whoever wrote meanwhile is noticed.
+///
+/// # Errors
+/// [`DbError::BadCheckpoint`], [`DbError::FingerprintDiffers`], [`DbError::WrittenMeanwhile`], and those of servers and programs.
+pub fn prove(dir: &Utf8Path, proof: CheckpointProof, options: &Options) -> Result<ProofReport, DbError> {
+    let control = Control::start(options);
+    let manifest = super::load(dir)?;
+    let accesses = manifest::connections(dir)?;
+    for file in &manifest.files {
+        if let Some(content) = &file.saved {
+            super::saved::content(dir, content)?;
+        }
+    }
+    let proven = control.each(&manifest.databases, |database| {
+        let access = accesses.get(&database.key).ok_or_else(|| DbError::BadCheckpoint {
+            path: dir.to_owned(),
+            reason: format!("the connection of {} is missing", database.key),
+        })?;
+        prove_one(dir, database, access, proof, &control)
+    })?;
+    let (databases, findings): (Vec<_>, Vec<_>) = proven.into_iter().unzip();
+    Ok(ProofReport { databases, findings: findings.into_iter().flatten().collect() })
+}
+
+fn prove_one(
+    dir: &Utf8Path,
+    database: &SavedDatabase,
+    access: &Access,
+    proof: CheckpointProof,
+    control: &Control,
+) -> Result<(DatabaseProof, Option<Finding>), DbError> {
+    let done = |digest: &str, sentence: String| DatabaseProof {
+        key: database.key.clone(),
+        digest: digest.to_owned(),
+        sentence,
+    };
+    let schema = &database.schema;
+    let Some(saved) = &database.saved else {
+        return Ok((done("", format!("{schema} does not exist yet")), None));
+    };
+    restore::check_file(dir, saved, control)?;
+    let server = access.strongest()?;
+    let mut finding = None;
+    if proof == CheckpointProof::Restore {
+        match in_scratch_schema(dir, saved, access, &server, control) {
+            Ok(rows) => {
+                let tables = saved.fingerprint.tables.len();
+                let sentence = format!("{schema}: dump loaded into a scratch schema, {tables} tables and {rows} rows equal");
+                return Ok((done(&saved.fingerprint.digest, sentence), None));
+            }
+            Err(DbError::NoAccess { user, .. } | DbError::MissingPrivilege { user, .. }) => {
+                finding = Some(Finding {
+                    id: "checkpoint-not-restored".to_owned(),
+                    severity: Severity::Warning,
+                    project: Some(database.key.project.clone()),
+                    message: format!(
+                        "user {user:?} may not create a scratch schema on {}: the dump of {schema} was read back, not restored",
+                        database.server
+                    ),
+                    remedy: "name an administrator's option file with --admin-option-file".to_owned(),
+                    source: String::new(),
+                });
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    read_back(dir, saved, control)?;
+    let now = crate::fingerprint::fingerprint(&server, schema, control)?
+        .ok_or_else(|| DbError::UnknownSchema { address: server.address(), schema: schema.clone() })?;
+    if now.digest != saved.fingerprint.digest {
+        let differences = restore::shown(&saved.fingerprint.diff(&now));
+        return Err(DbError::WrittenMeanwhile { what: format!("database {schema}"), differences });
+    }
+    let sentence = format!("{schema}: dump read back, {} bytes of SQL, the database is unchanged since", saved.raw_bytes);
+    Ok((done(&saved.fingerprint.digest, sentence), finding))
+}
+
+/// Scratch schemas of one checkpoint share a prefix, so that those of a killed proof are found and dropped.
+fn scratch_prefix(dir: &Utf8Path, schema: &str) -> String {
+    let digest = ffu_model::digest::sha256_hex(format!("{dir}\0{schema}").as_bytes());
+    format!("ffu_proof_{}_", digest.chars().take(12).collect::<String>())
+}
+
+fn in_scratch_schema(
+    dir: &Utf8Path,
+    saved: &SavedDump,
+    access: &Access,
+    server: &Server,
+    control: &Control,
+) -> Result<u64, DbError> {
+    let prefix = scratch_prefix(dir, access.schema()?);
+    let mut session = server.open(None)?;
+    let leftovers = session.column(
+        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE LEFT(SCHEMA_NAME, ?) = ?",
+        &[&prefix.len().to_string(), &prefix],
+        "looking for scratch schemas",
+    )?;
+    for leftover in leftovers {
+        server.drop_database(&leftover)?;
+    }
+    let scratch = format!("{prefix}{:08x}", std::process::id());
+    let url = access.strongest_url()?.with_schema(&scratch);
+    let loaded = restore::load_into(dir, saved, server, &url, &scratch, control).map_err(|error| match error {
+        DbError::FingerprintDiffers { differences, .. } => DbError::WrittenMeanwhile {
+            what: format!("database {}", access.service.schema().unwrap_or_default()),
+            differences,
+        },
+        other => other,
+    });
+    let dropped = server.drop_database(&scratch);
+    let rows = loaded?;
+    dropped?;
+    Ok(rows)
+}
+
+fn read_back(dir: &Utf8Path, saved: &SavedDump, control: &Control) -> Result<(), DbError> {
+    let path = dir.join(&saved.file);
+    let broken = |reason: String| DbError::BadCheckpoint { path: path.clone(), reason };
+    let file = BufReader::new(dump::open(&path)?);
+    let mut decoder = zstd::Decoder::new(file).map_err(|e| broken(e.to_string()))?;
+    let mut tail = Tail { inner: std::io::sink(), tail: Vec::new(), bytes: 0 };
+    let mut buffer = vec![0_u8; 1 << 20];
+    loop {
+        control.check("reading the dumps back")?;
+        match std::io::Read::read(&mut decoder, &mut buffer).map_err(|e| broken(e.to_string()))? {
+            0 => break,
+            count => tail.write_all(&buffer[..count]).map_err(|e| broken(e.to_string()))?,
+        }
+    }
+    if tail.bytes != saved.raw_bytes || !dump::is_whole(&tail.tail) {
+        return Err(broken(format!("{} bytes of SQL instead of {}, or no last line", tail.bytes, saved.raw_bytes)));
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! Back to the checkpoint. Everything here may be repeated after whatever ended it.
+
+use std::io::{BufReader, Read};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use sha2::{Digest as _, Sha256};
+
+use super::manifest::{Manifest, SavedDatabase, SavedDump};
+use super::{DatabaseProof, dump, manifest, saved};
+use crate::client::Call;
+use crate::control::{Control, Options};
+use crate::error::DbError;
+use crate::quote::identifier;
+use crate::server::Server;
+use crate::url::{Access, ConnectionUrl};
+
+/// Brings all databases back: each is dropped, created with its character set, loaded, and compared with its fingerprint.
+/// Databases that did not exist are dropped. Nothing but the directory is needed.
+///
+/// # Errors
+/// [`DbError::BadCheckpoint`] before a database is touched if a dump is not what the manifest says,
+/// [`DbError::FingerprintDiffers`] if the result is not what it was, and those of servers and programs.
+pub fn restore_databases(dir: &Utf8Path, options: &Options) -> Result<Vec<DatabaseProof>, DbError> {
+    let control = Control::start(options);
+    let manifest = super::load(dir)?;
+    crate::client::remove_leftovers(dir);
+    let accesses = manifest::connections(dir)?;
+    // All dumps are looked at before the first database goes.
+    verify_dumps(dir, &manifest, &control)?;
+    control.each(&manifest.databases, |database| {
+        let access = accesses.get(&database.key).ok_or_else(|| DbError::BadCheckpoint {
+            path: dir.to_owned(),
+            reason: format!("the connection of {} is missing", database.key),
+        })?;
+        restore(dir, database, access, &control)
+    })
+}
+
+/// Brings all files back, with mode and owner. Returns those that had to be changed or removed.
+///
+/// # Errors
+/// [`DbError::BadCheckpoint`] if a copy was changed (before any file is touched), [`DbError::Io`].
+pub fn restore_files(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, DbError> {
+    let manifest = super::load(dir)?;
+    for file in &manifest.files {
+        if let Some(content) = &file.saved {
+            saved::content(dir, content)?;
+        }
+    }
+    let mut changed = Vec::new();
+    for file in &manifest.files {
+        if saved::put_back(dir, file)? {
+            changed.push(file.path.clone());
+        }
+    }
+    Ok(changed)
+}
+
+/// Every dump has the size and the hash that the manifest says.
+fn verify_dumps(dir: &Utf8Path, manifest: &Manifest, control: &Control) -> Result<(), DbError> {
+    control.each(&manifest.databases, |database| match &database.saved {
+        Some(dump) => check_file(dir, dump, control),
+        None => Ok(()),
+    })?;
+    Ok(())
+}
+
+pub(super) fn check_file(dir: &Utf8Path, saved: &SavedDump, control: &Control) -> Result<(), DbError> {
+    let path = dir.join(&saved.file);
+    let mut file = dump::open(&path)?;
+    let mut hash = Sha256::new();
+    let mut bytes = 0_u64;
+    let mut buffer = vec![0_u8; 1 << 20];
+    loop {
+        control.check("checking the dumps")?;
+        match file.read(&mut buffer).map_err(|e| DbError::io("cannot read", &path, e))? {
+            0 => break,
+            count => {
+                hash.update(&buffer[..count]);
+                bytes += count as u64;
+            }
+        }
+    }
+    if bytes != saved.bytes || ffu_model::digest::hex(&hash.finalize()) != saved.sha256 {
+        let reason = format!("its content is not what was written ({bytes} bytes instead of {})", saved.bytes);
+        return Err(DbError::BadCheckpoint { path, reason });
+    }
+    Ok(())
+}
+
+fn restore(dir: &Utf8Path, database: &SavedDatabase, access: &Access, control: &Control) -> Result<DatabaseProof, DbError> {
+    let schema = &database.schema;
+    let url = access.strongest_url()?.with_schema(schema);
+    let server = Server::connect(&url)?;
+    end_sessions(&server, schema)?;
+    let Some(saved) = &database.saved else {
+        server.drop_database(schema)?;
+        let sentence = format!("{schema} did not exist at the checkpoint and was dropped");
+        return Ok(DatabaseProof { key: database.key.clone(), digest: String::new(), sentence });
+    };
+    let rows = load_into(dir, saved, &server, &url, schema, control)?;
+    Ok(DatabaseProof {
+        key: database.key.clone(),
+        digest: saved.fingerprint.digest.clone(),
+        sentence: format!(
+            "{schema} restored: {} tables, {rows} rows, fingerprint {} as at the checkpoint",
+            saved.fingerprint.tables.len(),
+            saved.fingerprint.digest.chars().take(12).collect::<String>()
+        ),
+    })
+}
+
+/// Drops and creates a schema, loads a dump into it and compares. Returns the number of rows.
+pub(super) fn load_into(
+    dir: &Utf8Path,
+    saved: &SavedDump,
+    server: &Server,
+    url: &ConnectionUrl,
+    schema: &str,
+    control: &Control,
+) -> Result<u64, DbError> {
+    server.drop_database(schema)?;
+    let mut session = server.open(None)?;
+    session.run(
+        &format!(
+            "CREATE DATABASE {} CHARACTER SET {} COLLATE {}",
+            identifier("schema", schema)?,
+            saved.charset,
+            saved.collation
+        ),
+        &format!("creating database {schema}"),
+    )?;
+    drop(session);
+    let path = dir.join(&saved.file);
+    let mut source = zstd::Decoder::new(BufReader::new(dump::open(&path)?)).map_err(|e| DbError::io("cannot read", &path, e))?;
+    let call = Call { url, private_dir: dir, during: format!("loading database {schema}"), control };
+    call.load(schema, &mut source)?;
+    let now = crate::fingerprint::fingerprint(server, schema, control)?
+        .ok_or_else(|| DbError::UnknownSchema { address: server.address(), schema: schema.to_owned() })?;
+    if now.digest != saved.fingerprint.digest {
+        let differences = saved.fingerprint.diff(&now);
+        return Err(DbError::FingerprintDiffers { what: format!("database {schema}"), differences: shown(&differences) });
+    }
+    Ok(now.rows())
+}
+
+pub(super) fn shown(differences: &[String]) -> String {
+    let mut text = differences.iter().take(8).cloned().collect::<Vec<_>>().join("; ");
+    if differences.len() > 8 {
+        text.push_str(&format!("; and {} more", differences.len() - 8));
+    }
+    text
+}
+
+/// Ends other connections that use the schema: a load that a killed `ffu` left behind must not write into the new database.
+fn end_sessions(server: &Server, schema: &str) -> Result<(), DbError> {
+    let during = "ending connections that are left over";
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut session = server.open(None)?;
+    loop {
+        let others = session.column(
+            "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = ? AND ID <> CONNECTION_ID() AND COMMAND <> 'Binlog Dump'",
+            &[schema],
+            during,
+        )?;
+        if others.is_empty() || Instant::now() > deadline {
+            return Ok(());
+        }
+        for id in others.iter().filter(|id| id.chars().all(|c| c.is_ascii_digit())) {
+            // It may be gone, or somebody's whom this account may not end; the fingerprint will tell.
+            let _ = session.run(&format!("KILL {id}"), during);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,18 @@
+//! One test binary, so that one private server serves all of them.
+
+mod checkpoint;
+mod config;
+mod copy;
+mod crash;
+mod invariants;
+mod server;
+mod url;
+
+use camino::Utf8PathBuf;
+
+/// A directory that is gone after the test, and its path.
+pub fn scratch() -> (tempfile::TempDir, Utf8PathBuf) {
+    let dir = tempfile::Builder::new().prefix("ffu-db-").tempdir().unwrap();
+    let path = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+    (dir, path)
+}
