@@ -18,9 +18,11 @@ build: setup ## Build ffu
 	@cargo build --quiet --bin ffu
 
 demo: build ## Fast-forward a real lab cloud 2024.1 → 2026.1, and roll a second one back (about 15 minutes cold)
+	@scripts/interpreters 3.11 3.12
 	@scripts/demo
 
 test: build ## Run every test, the real chains and the kill tests included
+	@scripts/interpreters 3.7 3.11 3.12
 	@$(FFU) env build $(TEST_SERIES)
 	@cargo nextest run --workspace --profile $(or $(NEXTEST_PROFILE),default)
 
@@ -29,6 +31,7 @@ check: ## Formatting and lints
 	@cargo clippy --workspace --all-targets --quiet -- -D warnings
 
 marathon: build ## Pike → 2026.2, all eighteen hops, unattended (an hour or two); writes docs/marathon/
+	@scripts/interpreters 3.7 3.8 3.9 3.10 3.11 3.12 3.13
 	@scripts/marathon
 
 bench-hops: build ## The documented procedure by hand against `ffu run`, on the same chain, in one run

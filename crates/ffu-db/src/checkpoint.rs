@@ -72,12 +72,19 @@ pub fn room(dir: &Utf8Path, databases: &[Target]) -> Result<Room, DbError> {
     let existing = dir.ancestors().find(|d| d.exists()).unwrap_or(Utf8Path::new("/"));
     let status = nix::sys::statvfs::statvfs(existing.as_std_path())
         .map_err(|e| DbError::io("cannot measure the file system of", existing, e.into()))?;
-    Ok(Room { needed, free: status.blocks_available() as u64 * status.fragment_size() as u64 })
+    Ok(Room {
+        needed,
+        free: status.blocks_available() as u64 * status.fragment_size() as u64,
+    })
 }
 
 fn require_room(dir: &Utf8Path, room: Room) -> Result<(), DbError> {
     if room.free < room.needed {
-        return Err(DbError::NoRoom { path: dir.to_owned(), free_mib: room.free >> 20, needed_mib: (room.needed >> 20) + 1 });
+        return Err(DbError::NoRoom {
+            path: dir.to_owned(),
+            free_mib: room.free >> 20,
+            needed_mib: (room.needed >> 20) + 1,
+        });
     }
     Ok(())
 }
@@ -95,13 +102,19 @@ pub fn make(
 ) -> Result<Manifest, DbError> {
     let control = Control::start(options);
     if dir.join(manifest::FILE).exists() {
-        return Err(DbError::BadCheckpoint { path: dir.to_owned(), reason: "there is a whole checkpoint already".to_owned() });
+        return Err(DbError::BadCheckpoint {
+            path: dir.to_owned(),
+            reason: "there is a whole checkpoint already".to_owned(),
+        });
     }
     let mut names = BTreeSet::new();
     for target in databases {
         if !names.insert(manifest::dump_name(&target.key)) {
             let reason = format!("two databases would be saved as {}", manifest::dump_name(&target.key));
-            return Err(DbError::BadCheckpoint { path: dir.to_owned(), reason });
+            return Err(DbError::BadCheckpoint {
+                path: dir.to_owned(),
+                reason,
+            });
         }
     }
     require_room(dir, room(dir, databases)?)?;
@@ -109,7 +122,12 @@ pub fn make(
     let saved = control.each(databases, |target| dump::save(dir, target, &control))?;
     let files = saved::copy_all(dir, files)?;
     manifest::write_connections(dir, databases)?;
-    let made = Manifest { format: manifest::FORMAT, created: jiff::Timestamp::now(), databases: saved, files };
+    let made = Manifest {
+        format: manifest::FORMAT,
+        created: jiff::Timestamp::now(),
+        databases: saved,
+        files,
+    };
     manifest::write(dir, &made)?;
     Ok(made)
 }
@@ -134,7 +152,10 @@ mod tests {
 
     #[test]
     fn a_lack_of_room_is_said_before_anything_is_written() {
-        let room = Room { needed: 300 << 20, free: 100 << 20 };
+        let room = Room {
+            needed: 300 << 20,
+            free: 100 << 20,
+        };
         let error = require_room(Utf8Path::new("/state"), room).unwrap_err().to_string();
         assert!(error.contains("100 MiB free") && error.contains("301 MiB"), "{error}");
         assert!(require_room(Utf8Path::new("/state"), Room { needed: 1, free: 1 }).is_ok());

@@ -62,7 +62,9 @@ impl Call<'_> {
         arguments.push(schema.to_owned());
         arguments.extend(tables.iter().cloned());
         self.run(&program, &arguments, |child, buffer| {
-            let Some(mut output) = child.stdout.take() else { return Pumped::Theirs };
+            let Some(mut output) = child.stdout.take() else {
+                return Pumped::Theirs;
+            };
             loop {
                 match output.read(buffer) {
                     Ok(0) | Err(_) => return Pumped::Theirs,
@@ -89,7 +91,9 @@ impl Call<'_> {
         ]
         .map(str::to_owned);
         self.run(&program, &arguments, |child, buffer| {
-            let Some(mut input) = child.stdin.take() else { return Pumped::Theirs };
+            let Some(mut input) = child.stdin.take() else {
+                return Pumped::Theirs;
+            };
             loop {
                 match source.read(buffer) {
                     Ok(0) => return Pumped::Done,
@@ -171,17 +175,45 @@ impl Call<'_> {
         let output = ffu_model::secret::mask(output, &self.url.secrets());
         let lower = output.to_ascii_lowercase();
         // The programs' own error numbers: 2002/2003 cannot connect, 2006/2013/2026 lost.
-        if ["(2013)", "(2006)", "error 2013", "error 2006", "lost connection", "server has gone away", "shutdown in progress"]
-            .iter()
-            .any(|text| lower.contains(text))
+        if [
+            "(2013)",
+            "(2006)",
+            "error 2013",
+            "error 2006",
+            "lost connection",
+            "server has gone away",
+            "shutdown in progress",
+        ]
+        .iter()
+        .any(|text| lower.contains(text))
         {
-            return DbError::Lost { address: self.url.address(), during: self.during.clone(), reason: output };
+            return DbError::Lost {
+                address: self.url.address(),
+                during: self.during.clone(),
+                reason: output,
+            };
         }
-        if ["error 2002", "error 2003", "error: 2002", "error: 2003", "can't connect"].iter().any(|text| lower.contains(text)) {
-            return DbError::Unreachable { address: self.url.address(), reason: output };
+        if [
+            "error 2002",
+            "error 2003",
+            "error: 2002",
+            "error: 2003",
+            "can't connect",
+        ]
+        .iter()
+        .any(|text| lower.contains(text))
+        {
+            return DbError::Unreachable {
+                address: self.url.address(),
+                reason: output,
+            };
         }
         let program = program.file_name().unwrap_or_default().to_owned();
-        DbError::ProgramFailed { program, during: self.during.clone(), output }
+        DbError::ProgramFailed {
+            program,
+            during: self.during.clone(),
+            output,
+        }
     }
 
     fn option_file(&self) -> Result<tempfile::NamedTempFile, DbError> {
@@ -192,7 +224,8 @@ impl Call<'_> {
             .suffix(".cnf")
             .tempfile_in(self.private_dir)
             .map_err(failed)?;
-        file.write_all(crate::option_file::client_section(self.url).as_bytes()).map_err(failed)?;
+        file.write_all(crate::option_file::client_section(self.url).as_bytes())
+            .map_err(failed)?;
         file.flush().map_err(failed)?;
         Ok(file)
     }

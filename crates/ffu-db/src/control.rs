@@ -17,7 +17,11 @@ pub struct Options<'a> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { lanes: 2, stop: None, timeout: Duration::from_secs(24 * 3600) }
+        Options {
+            lanes: 2,
+            stop: None,
+            timeout: Duration::from_secs(24 * 3600),
+        }
     }
 }
 
@@ -36,16 +40,24 @@ pub(crate) struct Control<'a> {
 
 impl<'a> Control<'a> {
     pub(crate) fn start(options: &Options<'a>) -> Self {
-        Control { options: *options, started: Instant::now() }
+        Control {
+            options: *options,
+            started: Instant::now(),
+        }
     }
 
     pub(crate) fn check(&self, during: &str) -> Result<(), DbError> {
         if self.options.stop.is_some_and(|stop| stop()) {
-            return Err(DbError::Stopped { during: during.to_owned() });
+            return Err(DbError::Stopped {
+                during: during.to_owned(),
+            });
         }
         if self.started.elapsed() > self.options.timeout {
             let seconds = self.options.timeout.as_secs();
-            return Err(DbError::Timeout { during: during.to_owned(), seconds });
+            return Err(DbError::Timeout {
+                during: during.to_owned(),
+                seconds,
+            });
         }
         Ok(())
     }

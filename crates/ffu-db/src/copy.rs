@@ -36,29 +36,56 @@ pub fn create_database(access: &Access, like_schema: &str) -> Result<Created, Db
     let name = identifier("schema", schema)?;
     let service = access.server()?;
     match service.schema_exists(schema) {
-        Ok(true) => return Ok(Created { created: false, granted: false }),
+        Ok(true) => {
+            return Ok(Created {
+                created: false,
+                granted: false,
+            });
+        }
         Ok(false) | Err(DbError::NoAccess { .. }) => {}
         Err(other) => return Err(other),
     }
-    let like = service.schema_facts(like_schema)?.ok_or_else(|| DbError::UnknownSchema {
-        address: service.address(),
-        schema: like_schema.to_owned(),
-    })?;
-    let create = format!("CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET {} COLLATE {}", like.charset, like.collation);
+    let like = service
+        .schema_facts(like_schema)?
+        .ok_or_else(|| DbError::UnknownSchema {
+            address: service.address(),
+            schema: like_schema.to_owned(),
+        })?;
+    let create = format!(
+        "CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET {} COLLATE {}",
+        like.charset, like.collation
+    );
     let during = format!("creating database {schema}");
     match service.open(None)?.run(&create, &during) {
-        Ok(()) => return Ok(Created { created: true, granted: false }),
+        Ok(()) => {
+            return Ok(Created {
+                created: true,
+                granted: false,
+            });
+        }
         Err(DbError::NoAccess { .. } | DbError::MissingPrivilege { .. }) => {}
         Err(other) => return Err(other),
     }
-    let account = service.open(None)?.column("SELECT CURRENT_USER()", &[], &during)?.into_iter().next().unwrap_or_default();
+    let account = service
+        .open(None)?
+        .column("SELECT CURRENT_USER()", &[], &during)?
+        .into_iter()
+        .next()
+        .unwrap_or_default();
     let (user, host) = account.rsplit_once('@').unwrap_or((account.as_str(), "%"));
-    let grant = format!("GRANT ALL ON {}.* TO {}@{}", grant_pattern(schema)?, literal(user), literal(host));
+    let grant = format!(
+        "GRANT ALL ON {}.* TO {}@{}",
+        grant_pattern(schema)?,
+        literal(user),
+        literal(host)
+    );
     let Some(option_file) = &access.admin else {
         return Err(DbError::MissingPrivilege {
             address: service.address(),
             user: access.service.user().to_owned(),
-            privileges: format!("the right to create database {schema:?} (as an administrator type `{create}; {grant};`)"),
+            privileges: format!(
+                "the right to create database {schema:?} (as an administrator type `{create}; {grant};`)"
+            ),
         });
     };
     let admin = Server::admin(option_file)?;
@@ -67,7 +94,10 @@ pub fn create_database(access: &Access, like_schema: &str) -> Result<Created, Db
     session.run(&create, &during)?;
     session.run(&grant, &format!("giving {account} its rights on {schema}"))?;
     service.open_schema(schema)?;
-    Ok(Created { created: !existed, granted: true })
+    Ok(Created {
+        created: !existed,
+        granted: true,
+    })
 }
 
 /// What [`copy_tables`] did.
@@ -112,9 +142,13 @@ pub fn copy_tables(
         identifier("table", table)?;
     }
     let present = table_names(&mut source.open_schema(source_schema)?, source_schema)?;
-    let (wanted, skipped): (Vec<String>, Vec<String>) = tables.iter().cloned().partition(|table| present.contains(table));
+    let (wanted, skipped): (Vec<String>, Vec<String>) =
+        tables.iter().cloned().partition(|table| present.contains(table));
     if wanted.is_empty() {
-        return Err(DbError::UnknownTable { schema: source_schema.to_owned(), table: tables.join(", ") });
+        return Err(DbError::UnknownTable {
+            schema: source_schema.to_owned(),
+            table: tables.join(", "),
+        });
     }
     let mut session = destination.open_schema(schema)?;
     let there = table_names(&mut session, schema)?;
@@ -126,14 +160,33 @@ pub fn copy_tables(
             session.run(&format!("DROP TABLE {}", identifier("table", table)?), &during)?;
         }
     } else if !there.is_empty() {
-        return complete_copy(&source, source_schema, &mut session, schema, &wanted, skipped, stamp, &there);
+        return complete_copy(
+            &source,
+            source_schema,
+            &mut session,
+            schema,
+            &wanted,
+            skipped,
+            stamp,
+            &there,
+        );
     } else {
         session.run(&format!("CREATE TABLE {MARKER} (id INT PRIMARY KEY)"), &during)?;
     }
     let dump_url = from.strongest_url()?;
     let load_url = to.strongest_url()?;
-    let dump = Call { url: &dump_url, private_dir, during: format!("copying tables out of {source_schema}"), control: &control };
-    let load = Call { url: &load_url, private_dir, during: format!("copying tables into {schema}"), control: &control };
+    let dump = Call {
+        url: &dump_url,
+        private_dir,
+        during: format!("copying tables out of {source_schema}"),
+        control: &control,
+    };
+    let load = Call {
+        url: &load_url,
+        private_dir,
+        during: format!("copying tables into {schema}"),
+        control: &control,
+    };
     through_pipe(&dump, source_schema, &wanted, &load, schema)?;
     let copied = compare(&source, source_schema, &mut session, schema, &wanted)?;
     if let Some(revision) = stamp {
@@ -143,10 +196,18 @@ pub fn copy_tables(
             "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
             &during,
         )?;
-        session.prepared("INSERT INTO alembic_version (version_num) VALUES (?)", &[revision], &during)?;
+        session.prepared(
+            "INSERT INTO alembic_version (version_num) VALUES (?)",
+            &[revision],
+            &during,
+        )?;
     }
     session.run(&format!("DROP TABLE {MARKER}"), &during)?;
-    Ok(Copied { copied, skipped, already: false })
+    Ok(Copied {
+        copied,
+        skipped,
+        already: false,
+    })
 }
 
 #[allow(clippy::too_many_arguments)] // one use, all of it needed
@@ -160,7 +221,11 @@ fn complete_copy(
     stamp: Option<&str>,
     there: &[String],
 ) -> Result<Copied, DbError> {
-    let expected: Vec<&str> = wanted.iter().map(String::as_str).chain(stamp.map(|_| "alembic_version")).collect();
+    let expected: Vec<&str> = wanted
+        .iter()
+        .map(String::as_str)
+        .chain(stamp.map(|_| "alembic_version"))
+        .collect();
     let same_tables = expected.len() == there.len() && expected.iter().all(|table| there.iter().any(|t| t == table));
     if same_tables {
         let stamped = match stamp {
@@ -170,7 +235,11 @@ fn complete_copy(
             }
         };
         if stamped && let Ok(copied) = compare(source, source_schema, session, schema, wanted) {
-            return Ok(Copied { copied, skipped, already: true });
+            return Ok(Copied {
+                copied,
+                skipped,
+                already: true,
+            });
         }
     }
     Err(DbError::NotEmpty {
@@ -200,14 +269,20 @@ fn compare(
         let was: TableFingerprint = crate::fingerprint::table(&mut from, source_schema, table)?;
         let is = crate::fingerprint::table(session, schema, table)?;
         if was != is {
-            differences.push(format!("table {table} has {} rows, its source {}, or another definition or content", is.rows, was.rows));
+            differences.push(format!(
+                "table {table} has {} rows, its source {}, or another definition or content",
+                is.rows, was.rows
+            ));
         }
         rows.insert(table.clone(), is.rows);
     }
     if differences.is_empty() {
         return Ok(rows);
     }
-    Err(DbError::FingerprintDiffers { what: format!("the copy in {schema}"), differences: differences.join("; ") })
+    Err(DbError::FingerprintDiffers {
+        what: format!("the copy in {schema}"),
+        differences: differences.join("; "),
+    })
 }
 
 /// Dump and load side by side, with a pipe between them.
@@ -218,7 +293,9 @@ fn through_pipe(dump: &Call, from: &str, tables: &[String], load: &Call, to: &st
         let loaded = load.load(to, &mut reader);
         // With its reader gone a dump that still runs ends on its own.
         drop(reader);
-        let lost = || DbError::Stopped { during: dump.during.clone() };
+        let lost = || DbError::Stopped {
+            during: dump.during.clone(),
+        };
         (dumping.join().unwrap_or_else(|_| Err(lost())), loaded)
     });
     // If loading failed, the dump failed for want of a reader; the load's words are the ones that matter.

@@ -149,7 +149,9 @@ pub enum DbError {
         reason: String,
     },
     /// A statement took too long.
-    #[error("{address} did not finish {during} within {seconds} s; look at `SHOW PROCESSLIST` there for what holds it up")]
+    #[error(
+        "{address} did not finish {during} within {seconds} s; look at `SHOW PROCESSLIST` there for what holds it up"
+    )]
     StatementTimeout {
         /// The server.
         address: String,
@@ -217,7 +219,9 @@ pub enum DbError {
         during: String,
     },
     /// It took longer than it may.
-    #[error("{during} took longer than {seconds} s and was ended; raise the step's timeout or look at the server's load")]
+    #[error(
+        "{during} took longer than {seconds} s and was ended; raise the step's timeout or look at the server's load"
+    )]
     Timeout {
         /// What was going on.
         during: String,
@@ -327,23 +331,49 @@ pub(crate) fn classify(error: mysql::Error, address: &str, user: &str, schema: &
             let message = ffu_model::secret::mask(&error.message, &[]);
             let readonly = message.to_ascii_lowercase().replace('_', "-").contains("read-only");
             match error.code {
-                1045 | 1698 | 1251 => DbError::AccessDenied { address: own(address), user: own(user), message },
-                1044 => DbError::NoAccess { address: own(address), user: own(user), schema: own(schema) },
-                1049 => DbError::UnknownSchema { address: own(address), schema: own(schema) },
+                1045 | 1698 | 1251 => DbError::AccessDenied {
+                    address: own(address),
+                    user: own(user),
+                    message,
+                },
+                1044 => DbError::NoAccess {
+                    address: own(address),
+                    user: own(user),
+                    schema: own(schema),
+                },
+                1049 => DbError::UnknownSchema {
+                    address: own(address),
+                    schema: own(schema),
+                },
                 1142 | 1143 | 1227 | 1370 => DbError::MissingPrivilege {
                     address: own(address),
                     user: own(user),
                     privileges: format!("a privilege ({message})"),
                 },
-                1290 | 1836 | 1223 if readonly || error.code != 1290 => {
-                    DbError::ReadOnly { address: own(address), which: message }
-                }
-                1969 | 3024 => DbError::StatementTimeout { address: own(address), during: own(during), seconds: 0 },
-                1040 | 1129 | 1130 | 1203 | 1226 => DbError::Unreachable { address: own(address), reason: message },
-                1053 | 1077 | 1078 | 1079 | 1152 | 1184 | 1317 | 1927 => {
-                    DbError::Lost { address: own(address), during: own(during), reason: message }
-                }
-                code => DbError::Statement { address: own(address), during: own(during), code, message },
+                1290 | 1836 | 1223 if readonly || error.code != 1290 => DbError::ReadOnly {
+                    address: own(address),
+                    which: message,
+                },
+                1969 | 3024 => DbError::StatementTimeout {
+                    address: own(address),
+                    during: own(during),
+                    seconds: 0,
+                },
+                1040 | 1129 | 1130 | 1203 | 1226 => DbError::Unreachable {
+                    address: own(address),
+                    reason: message,
+                },
+                1053 | 1077 | 1078 | 1079 | 1152 | 1184 | 1317 | 1927 => DbError::Lost {
+                    address: own(address),
+                    during: own(during),
+                    reason: message,
+                },
+                code => DbError::Statement {
+                    address: own(address),
+                    during: own(during),
+                    code,
+                    message,
+                },
             }
         }
         other => DbError::Lost {

@@ -55,18 +55,28 @@ fn version_number(version: &str) -> (u32, u32, u32) {
 pub(crate) fn server_facts(session: &mut Session) -> Result<ServerFacts, DbError> {
     let sql = "SELECT VERSION(), @@version_comment, @@read_only, @@innodb_read_only, @@GLOBAL.sql_mode, @@datadir, \
                @@lower_case_table_names, @@character_set_server, @@max_allowed_packet";
-    let mut row = session.rows(sql, "asking for the server's version")?.into_iter().next().unwrap_or_default();
+    let mut row = session
+        .rows(sql, "asking for the server's version")?
+        .into_iter()
+        .next()
+        .unwrap_or_default();
     row.resize(9, None);
     let mut values = row.into_iter().map(Option::unwrap_or_default);
     let mut next = || values.next().unwrap_or_default();
     let (version, comment) = (next(), next());
     let is_mariadb = format!("{version} {comment}").to_ascii_lowercase().contains("mariadb");
-    let version = version.strip_prefix("5.5.5-").filter(|_| is_mariadb).map(str::to_owned).unwrap_or(version);
+    let version = version
+        .strip_prefix("5.5.5-")
+        .filter(|_| is_mariadb)
+        .map(str::to_owned)
+        .unwrap_or(version);
     Ok(ServerFacts {
         flavor: if is_mariadb { "mariadb" } else { "mysql" }.to_owned(),
         version_number: version_number(&version),
         version,
-        read_only: [next(), next()].iter().any(|value| !matches!(value.as_str(), "0" | "OFF" | "")),
+        read_only: [next(), next()]
+            .iter()
+            .any(|value| !matches!(value.as_str(), "0" | "OFF" | "")),
         sql_mode: next(),
         datadir: next(),
         lower_case_table_names: next().parse().unwrap_or(0),
@@ -98,8 +108,18 @@ pub struct SchemaFacts {
 pub type Heads = BTreeMap<String, Vec<String>>;
 
 /// Rights that a run needs on a schema.
-const NEEDED: [&str; 10] =
-    ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "LOCK TABLES"];
+const NEEDED: [&str; 10] = [
+    "SELECT",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "CREATE",
+    "DROP",
+    "ALTER",
+    "INDEX",
+    "REFERENCES",
+    "LOCK TABLES",
+];
 
 impl Server {
     /// Facts of a schema; `None` if it does not exist.
@@ -107,7 +127,9 @@ impl Server {
     /// # Errors
     /// If the server does not answer or the account may not use the schema.
     pub fn schema_facts(&self, schema: &str) -> Result<Option<SchemaFacts>, DbError> {
-        let Some(mut session) = self.open_existing(schema)? else { return Ok(None) };
+        let Some(mut session) = self.open_existing(schema)? else {
+            return Ok(None);
+        };
         let during = format!("measuring database {schema}");
         let defaults = session.rows("SELECT @@character_set_database, @@collation_database", &during)?;
         let mut defaults = defaults.into_iter().flatten().map(Option::unwrap_or_default);
@@ -128,23 +150,29 @@ impl Server {
             bytes,
             data_bytes,
             rows,
-            other_engines: other_engines.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            other_engines: other_engines
+                .split(',')
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
         }))
     }
 
     /// The schema heads of a database; `None` if the schema does not exist, empty if it has no version table.
     ///
-    /// Every table whose name is `alembic_version` or ends in it counts (neutron's subprojects have their own), and the
-    /// rows of sqlalchemy-migrate's `migrate_version` as `migrate:REPOSITORY_ID`.
+    /// Every table with `alembic_version` in its name counts (neutron's subprojects have their own), but for nova's shadow
+    /// tables, which are copies; and the rows of sqlalchemy-migrate's `migrate_version` as `migrate:REPOSITORY_ID`.
     ///
     /// # Errors
     /// If the server does not answer or the account may not use the schema.
     pub fn heads(&self, schema: &str) -> Result<Option<Heads>, DbError> {
-        let Some(mut session) = self.open_existing(schema)? else { return Ok(None) };
+        let Some(mut session) = self.open_existing(schema)? else {
+            return Ok(None);
+        };
         let during = format!("reading the schema heads of {schema}");
         let tables = session.column(
             "SELECT TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND COLUMN_NAME = 'version_num' \
-             AND (TABLE_NAME LIKE '%alembic\\_version%')",
+             AND TABLE_NAME LIKE '%alembic\\_version%' AND TABLE_NAME NOT LIKE 'shadow\\_%'",
             &[schema],
             &during,
         )?;
@@ -181,8 +209,11 @@ impl Server {
                    SELECT PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES WHERE ? LIKE TABLE_SCHEMA AND GRANTEE IN ({who})";
         let own = "CONCAT('''', SUBSTRING_INDEX(CURRENT_USER(), '@', 1), '''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')";
         let granted = session.column(&sql.replace("{who}", own), &[schema], during)?;
-        let missing: Vec<String> =
-            NEEDED.iter().filter(|need| !granted.iter().any(|g| g == *need)).map(|n| (*n).to_owned()).collect();
+        let missing: Vec<String> = NEEDED
+            .iter()
+            .filter(|need| !granted.iter().any(|g| g == *need))
+            .map(|n| (*n).to_owned())
+            .collect();
         if missing.is_empty() {
             return Ok(missing);
         }
@@ -205,7 +236,10 @@ impl Server {
         let facts = server_facts(&mut session)?;
         if facts.read_only {
             let which = "@@read_only or @@innodb_read_only is on".to_owned();
-            return Err(DbError::ReadOnly { address: self.address(), which });
+            return Err(DbError::ReadOnly {
+                address: self.address(),
+                which,
+            });
         }
         let missing = self.missing_privileges(schema)?;
         if !missing.is_empty() {
@@ -225,10 +259,15 @@ impl Server {
     /// [`DbError::StatementTimeout`] when `limit` is over.
     pub fn query_count(&self, schema: &str, sql: &str, limit: Duration) -> Result<u64, DbError> {
         let rows = self.query_rows(schema, sql, limit)?;
-        let not_a_count = |found: String| DbError::NotACount { found, query: sql.chars().take(200).collect() };
+        let not_a_count = |found: String| DbError::NotACount {
+            found,
+            query: sql.chars().take(200).collect(),
+        };
         match rows.as_slice() {
             [row] => match row.as_slice() {
-                [Some(text)] => text.parse().map_err(|_| not_a_count(format!("{:?}", text.chars().take(40).collect::<String>()))),
+                [Some(text)] => text
+                    .parse()
+                    .map_err(|_| not_a_count(format!("{:?}", text.chars().take(40).collect::<String>()))),
                 [None] => Err(not_a_count("NULL".to_owned())),
                 columns => Err(not_a_count(format!("{} columns", columns.len()))),
             },
@@ -251,7 +290,11 @@ impl Server {
         session.limit_statements(&self.facts().flavor, limit)?;
         session.run("START TRANSACTION READ ONLY", during)?;
         session.prepared(sql, &[], during).map_err(|error| match error {
-            DbError::StatementTimeout { address, during, .. } => DbError::StatementTimeout { address, during, seconds },
+            DbError::StatementTimeout { address, during, .. } => DbError::StatementTimeout {
+                address,
+                during,
+                seconds,
+            },
             other => other,
         })
     }

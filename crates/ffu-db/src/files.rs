@@ -20,7 +20,10 @@ pub(crate) fn write_private(path: &Utf8Path, bytes: &[u8]) -> Result<(), DbError
 
 /// Replaces a file: whoever looks sees the old or the new one, also after a crash.
 pub(crate) fn write_atomically(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), DbError> {
-    let directory = path.parent().filter(|d| !d.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+    let directory = path
+        .parent()
+        .filter(|d| !d.as_str().is_empty())
+        .unwrap_or(Utf8Path::new("."));
     let write = || -> std::io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(".ffu-").tempfile_in(directory)?;
         file.write_all(bytes)?;
@@ -34,5 +37,7 @@ pub(crate) fn write_atomically(path: &Utf8Path, bytes: &[u8], mode: u32) -> Resu
 
 /// Makes the names in a directory durable.
 pub(crate) fn sync_directory(path: &Utf8Path) -> Result<(), DbError> {
-    File::open(path).and_then(|d| d.sync_all()).map_err(|e| DbError::io("cannot sync", path, e))
+    File::open(path)
+        .and_then(|d| d.sync_all())
+        .map_err(|e| DbError::io("cannot sync", path, e))
 }

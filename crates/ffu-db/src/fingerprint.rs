@@ -71,7 +71,10 @@ impl Fingerprint {
                     if is.rows != was.rows {
                         sentences.push(format!("table {name} has {} rows instead of {}", is.rows, was.rows));
                     } else if is.checksum != was.checksum {
-                        sentences.push(format!("table {name} has as many rows ({}) with other content", is.rows));
+                        sentences.push(format!(
+                            "table {name} has as many rows ({}) with other content",
+                            is.rows
+                        ));
                     }
                 }
             }
@@ -111,7 +114,9 @@ impl Server {
 }
 
 pub(crate) fn fingerprint(server: &Server, schema: &str, control: &Control) -> Result<Option<Fingerprint>, DbError> {
-    let Some(mut session) = server.open_existing(schema)? else { return Ok(None) };
+    let Some(mut session) = server.open_existing(schema)? else {
+        return Ok(None);
+    };
     let during = format!("fingerprinting database {schema}");
     let all = session.prepared(
         "SELECT TABLE_NAME, TABLE_TYPE, CAST(COALESCE(DATA_LENGTH, 0) AS CHAR) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?",
@@ -184,7 +189,12 @@ pub(crate) fn fingerprint(server: &Server, schema: &str, control: &Control) -> R
     Ok(Some(found))
 }
 
-fn definitions(session: &mut Session, sql: &str, schema: &str, during: &str) -> Result<BTreeMap<String, String>, DbError> {
+fn definitions(
+    session: &mut Session,
+    sql: &str,
+    schema: &str,
+    during: &str,
+) -> Result<BTreeMap<String, String>, DbError> {
     let rows = session.prepared(sql, &[schema], during)?;
     Ok(rows
         .into_iter()
@@ -198,7 +208,12 @@ fn definitions(session: &mut Session, sql: &str, schema: &str, during: &str) -> 
 
 fn second_column(session: &mut Session, sql: &str, during: &str) -> Result<String, DbError> {
     let rows = session.rows(sql, during)?;
-    Ok(rows.into_iter().next().and_then(|row| row.into_iter().nth(1)).flatten().unwrap_or_default())
+    Ok(rows
+        .into_iter()
+        .next()
+        .and_then(|row| row.into_iter().nth(1))
+        .flatten()
+        .unwrap_or_default())
 }
 
 /// The fingerprint of one table.
@@ -218,13 +233,19 @@ pub(crate) fn table(session: &mut Session, schema: &str, name: &str) -> Result<T
         let column = identifier("column", &column)?;
         let bytes = crate::invariants::value_expression(&column, &kind);
         // The length keeps neighbours apart; a long value must not make the whole text longer than a packet.
-        parts.push(format!("IF({column} IS NULL, 'N', CONCAT(LENGTH({bytes}), ':', IF(LENGTH({bytes}) > 4096, MD5({bytes}), {bytes})))"));
+        parts.push(format!(
+            "IF({column} IS NULL, 'N', CONCAT(LENGTH({bytes}), ':', IF(LENGTH({bytes}) > 4096, MD5({bytes}), {bytes})))"
+        ));
     }
     let sql = format!(
         "SELECT CAST(COUNT(*) AS CHAR), CAST(COALESCE(SUM(CAST(CONV(LEFT(MD5(CONCAT_WS(',', {})), 15), 16, 10) AS UNSIGNED)), 0) AS CHAR) FROM {quoted}",
         parts.join(", ")
     );
-    let mut values = session.rows(&sql, &during)?.into_iter().flatten().map(Option::unwrap_or_default);
+    let mut values = session
+        .rows(&sql, &during)?
+        .into_iter()
+        .flatten()
+        .map(Option::unwrap_or_default);
     let rows = values.next().and_then(|text| text.parse().ok()).unwrap_or(0);
     Ok(TableFingerprint {
         schema_sha256: sha256_hex(normalised(&create).as_bytes()),
@@ -242,7 +263,10 @@ fn normalised(create: &str) -> String {
         if line.starts_with("  ") && !line.starts_with("  `") {
             keys.push(line.to_owned());
         } else if line.starts_with(')') {
-            let words: Vec<&str> = line.split(' ').filter(|word| !word.starts_with("AUTO_INCREMENT=")).collect();
+            let words: Vec<&str> = line
+                .split(' ')
+                .filter(|word| !word.starts_with("AUTO_INCREMENT="))
+                .collect();
             head.push(words.join(" "));
         } else if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
             head.push(format!("CREATE TABLE {rest}"));
@@ -270,7 +294,11 @@ mod tests {
 
     #[test]
     fn differences_are_sentences() {
-        let table = |rows, checksum: &str| TableFingerprint { schema_sha256: "s".into(), rows, checksum: checksum.into() };
+        let table = |rows, checksum: &str| TableFingerprint {
+            schema_sha256: "s".into(),
+            rows,
+            checksum: checksum.into(),
+        };
         let empty = Fingerprint {
             tables: BTreeMap::new(),
             views: BTreeMap::new(),
@@ -281,8 +309,16 @@ mod tests {
         };
         let mut one = empty.clone();
         let mut two = empty;
-        one.tables = BTreeMap::from([("a".into(), table(1, "1")), ("b".into(), table(2, "2")), ("c".into(), table(3, "3"))]);
-        two.tables = BTreeMap::from([("a".into(), table(1, "9")), ("b".into(), table(5, "2")), ("d".into(), table(3, "3"))]);
+        one.tables = BTreeMap::from([
+            ("a".into(), table(1, "1")),
+            ("b".into(), table(2, "2")),
+            ("c".into(), table(3, "3")),
+        ]);
+        two.tables = BTreeMap::from([
+            ("a".into(), table(1, "9")),
+            ("b".into(), table(5, "2")),
+            ("d".into(), table(3, "3")),
+        ]);
         one.views = BTreeMap::from([("v".into(), "x".into())]);
         assert_eq!(
             one.diff(&two),

@@ -80,18 +80,29 @@ pub fn measure(server: &Server, schema: &str, table: &str, filter: &str, key: &[
         })
         .collect();
     if columns.is_empty() {
-        return Err(DbError::UnknownTable { schema: schema.to_owned(), table: table.to_owned() });
+        return Err(DbError::UnknownTable {
+            schema: schema.to_owned(),
+            table: table.to_owned(),
+        });
     }
     let mut keys = Vec::new();
     for name in key {
-        let (column, kind) = columns.iter().find(|(column, _)| column == name).ok_or_else(|| DbError::UnknownColumn {
-            schema: schema.to_owned(),
-            table: table.to_owned(),
-            column: name.chars().take(64).collect(),
-        })?;
+        let (column, kind) =
+            columns
+                .iter()
+                .find(|(column, _)| column == name)
+                .ok_or_else(|| DbError::UnknownColumn {
+                    schema: schema.to_owned(),
+                    table: table.to_owned(),
+                    column: name.chars().take(64).collect(),
+                })?;
         keys.push(marked(&identifier("column", column)?, kind));
     }
-    let key = if keys.is_empty() { "''".to_owned() } else { format!("CONCAT_WS(',', {})", keys.join(", ")) };
+    let key = if keys.is_empty() {
+        "''".to_owned()
+    } else {
+        format!("CONCAT_WS(',', {})", keys.join(", "))
+    };
     let mut sums = vec!["CAST(COUNT(*) AS CHAR)".to_owned()];
     for (column, kind) in &columns {
         let value = marked(&identifier("column", column)?, kind);
@@ -99,13 +110,20 @@ pub fn measure(server: &Server, schema: &str, table: &str, filter: &str, key: &[
             "CAST(COALESCE(SUM(CAST(CONV(LEFT(MD5(CONCAT_WS('=', {key}, {value})), 15), 16, 10) AS UNSIGNED)), 0) AS CHAR)"
         ));
     }
-    let condition = if filter.is_empty() { String::new() } else { format!(" WHERE ({filter})") };
+    let condition = if filter.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE ({filter})")
+    };
     let sql = format!("SELECT {} FROM {quoted}{condition}", sums.join(", "));
     session.run("SET SESSION TRANSACTION READ ONLY", &during)?;
     let row = session.rows(&sql, &during)?.into_iter().next().unwrap_or_default();
     let mut values = row.into_iter().map(Option::unwrap_or_default);
     let rows = values.next().and_then(|text| text.parse().ok()).unwrap_or(0);
-    Ok(Measure { rows, columns: columns.into_iter().map(|(name, _)| name).zip(values).collect() })
+    Ok(Measure {
+        rows,
+        columns: columns.into_iter().map(|(name, _)| name).zip(values).collect(),
+    })
 }
 
 /// A value by its hash, or `N` for NULL: of whatever length it is, the whole text stays shorter than a packet.
@@ -132,7 +150,10 @@ pub(crate) fn value_expression(column: &str, kind: &str) -> String {
 /// What is not the same before and after, over the columns that are there on both sides and not excepted.
 pub fn compare(before: &Measure, after: &Measure, except: &[String]) -> Vec<Difference> {
     if before.rows != after.rows {
-        return vec![Difference::Rows { before: before.rows, after: after.rows }];
+        return vec![Difference::Rows {
+            before: before.rows,
+            after: after.rows,
+        }];
     }
     let common: Vec<_> = before
         .columns

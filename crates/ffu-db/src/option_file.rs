@@ -12,7 +12,10 @@ use crate::url::ConnectionUrl;
 /// # Errors
 /// [`DbError::OptionFile`] if the file cannot be read or used.
 pub fn read(file: &Utf8Path) -> Result<ConnectionUrl, DbError> {
-    let wrong = |reason: String| DbError::OptionFile { file: file.to_owned(), reason };
+    let wrong = |reason: String| DbError::OptionFile {
+        file: file.to_owned(),
+        reason,
+    };
     let text = crate::oslo::read(file).map_err(|error| wrong(error.to_string()))?;
     let (mut user, mut password, mut host, mut port, mut socket) = (None, None, None, None, None);
     let mut section = String::new();
@@ -33,19 +36,33 @@ pub fn read(file: &Utf8Path) -> Result<ConnectionUrl, DbError> {
             "user" => user = Some(value),
             "password" => password = Some(Secret::new(value)),
             "host" => host = Some(value),
-            "port" => port = Some(value.parse::<u16>().map_err(|_| wrong("port is not a number".to_owned()))?),
+            "port" => {
+                port = Some(
+                    value
+                        .parse::<u16>()
+                        .map_err(|_| wrong("port is not a number".to_owned()))?,
+                )
+            }
             "socket" => socket = Some(value),
             _ => {}
         }
     }
-    let user = user.filter(|name| !name.is_empty()).ok_or_else(|| wrong("it names no user".to_owned()))?;
+    let user = user
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| wrong("it names no user".to_owned()))?;
     if host.is_none() && socket.is_none() {
         return Err(wrong("it names neither host nor socket".to_owned()));
     }
     // A host other than the local one means TCP, whatever socket is the default.
     let socket = socket.filter(|_| matches!(host.as_deref(), None | Some("localhost")));
     let host = host.unwrap_or_else(|| "localhost".to_owned());
-    Ok(ConnectionUrl::from_parts(&user, password, &host, port, socket.as_deref().map(Utf8Path::new)))
+    Ok(ConnectionUrl::from_parts(
+        &user,
+        password,
+        &host,
+        port,
+        socket.as_deref().map(Utf8Path::new),
+    ))
 }
 
 /// Option files quote with `'` or `"` and know a few escapes.
@@ -76,7 +93,11 @@ fn unescaped(value: &str) -> String {
 /// The text of an option file for client programs.
 pub(crate) fn client_section(url: &ConnectionUrl) -> String {
     let quoted = |text: &str| {
-        let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t");
+        let text = text
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n")
+            .replace('\t', "\\t");
         format!("\"{text}\"")
     };
     let mut text = format!("[client]\nuser={}\n", quoted(url.user()));
@@ -85,7 +106,11 @@ pub(crate) fn client_section(url: &ConnectionUrl) -> String {
     }
     match url.socket() {
         Some(socket) => text.push_str(&format!("protocol=socket\nsocket={}\n", quoted(socket.as_str()))),
-        None => text.push_str(&format!("protocol=tcp\nhost={}\nport={}\n", quoted(url.host()), url.port())),
+        None => text.push_str(&format!(
+            "protocol=tcp\nhost={}\nport={}\n",
+            quoted(url.host()),
+            url.port()
+        )),
     }
     text
 }

@@ -22,7 +22,9 @@ pub enum ConfigError {
         file: Utf8PathBuf,
     },
     /// The file may not be read.
-    #[error("configuration file {file} may not be read by this user: run ffu as root or as a member of the service's group")]
+    #[error(
+        "configuration file {file} may not be read by this user: run ffu as root or as a member of the service's group"
+    )]
     NoPermission {
         /// The file.
         file: Utf8PathBuf,
@@ -74,7 +76,9 @@ pub enum ConfigError {
         files: String,
     },
     /// The value refers to something that is not set.
-    #[error("[{section}] {option} in {files} refers to ${name}, {reason}: write the value out (a plain $ is written $$)")]
+    #[error(
+        "[{section}] {option} in {files} refers to ${name}, {reason}: write the value out (a plain $ is written $$)"
+    )]
     Reference {
         /// The section.
         section: String,
@@ -101,11 +105,13 @@ pub fn config_value(files: &[Utf8PathBuf], section: &str, option: &str) -> Resul
         parse(file, &read(file)?, &mut values)?;
     }
     let shown = || files.iter().map(|f| f.as_str()).collect::<Vec<_>>().join(", ");
-    let group = values.get(&group_name(section)).ok_or_else(|| ConfigError::SectionMissing {
-        section: section.to_owned(),
-        option: option.to_owned(),
-        files: shown(),
-    })?;
+    let group = values
+        .get(&group_name(section))
+        .ok_or_else(|| ConfigError::SectionMissing {
+            section: section.to_owned(),
+            option: option.to_owned(),
+            files: shown(),
+        })?;
     let raw = group.get(option).ok_or_else(|| ConfigError::OptionMissing {
         section: section.to_owned(),
         option: option.to_owned(),
@@ -122,7 +128,11 @@ pub fn config_value(files: &[Utf8PathBuf], section: &str, option: &str) -> Resul
 }
 
 fn group_name(section: &str) -> String {
-    if section == "DEFAULT" { section.to_owned() } else { section.to_lowercase() }
+    if section == "DEFAULT" {
+        section.to_owned()
+    } else {
+        section.to_lowercase()
+    }
 }
 
 /// The text of a configuration file.
@@ -133,12 +143,18 @@ pub fn read(file: &Utf8Path) -> Result<String, ConfigError> {
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => ConfigError::FileMissing { file: file.to_owned() },
         ErrorKind::PermissionDenied => ConfigError::NoPermission { file: file.to_owned() },
-        _ => ConfigError::Unreadable { file: file.to_owned(), reason: error.to_string() },
+        _ => ConfigError::Unreadable {
+            file: file.to_owned(),
+            reason: error.to_string(),
+        },
     };
     let metadata = std::fs::metadata(file).map_err(failed)?;
     if !metadata.is_file() || metadata.len() > MAX_BYTES {
         let reason = "it is not a regular file of at most 16 MiB".to_owned();
-        return Err(ConfigError::Unreadable { file: file.to_owned(), reason });
+        return Err(ConfigError::Unreadable {
+            file: file.to_owned(),
+            reason,
+        });
     }
     let bytes = std::fs::read(file).map_err(failed)?;
     String::from_utf8(bytes).map_err(|error| ConfigError::NotText {
@@ -151,12 +167,20 @@ fn parse(file: &Utf8Path, text: &str, values: &mut Values) -> Result<(), ConfigE
     let mut section = "DEFAULT".to_owned();
     let mut current: Option<(String, Vec<String>)> = None;
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-        let wrong = |reason| ConfigError::Syntax { file: file.to_owned(), line: index + 1, reason };
+        let wrong = |reason| ConfigError::Syntax {
+            file: file.to_owned(),
+            line: index + 1,
+            reason,
+        };
         let line = line.trim_end();
         if line.starts_with([' ', '\t']) {
             match &mut current {
                 Some((_, lines)) => lines.push(line.trim_start().to_owned()),
-                None => return Err(wrong("a line that begins with a blank continues nothing: remove the blank")),
+                None => {
+                    return Err(wrong(
+                        "a line that begins with a blank continues nothing: remove the blank",
+                    ));
+                }
             }
             continue;
         }
@@ -165,12 +189,16 @@ fn parse(file: &Utf8Path, text: &str, values: &mut Values) -> Result<(), ConfigE
             continue;
         }
         if let Some(name) = line.strip_prefix('[') {
-            let name = name.strip_suffix(']').ok_or_else(|| wrong("a section must end with ]"))?;
+            let name = name
+                .strip_suffix(']')
+                .ok_or_else(|| wrong("a section must end with ]"))?;
             section = group_name(name.trim());
             values.entry(section.clone()).or_default();
             continue;
         }
-        let (key, value) = line.split_once(['=', ':']).ok_or_else(|| wrong("neither a section nor `option = value`"))?;
+        let (key, value) = line
+            .split_once(['=', ':'])
+            .ok_or_else(|| wrong("neither a section nor `option = value`"))?;
         if key.trim().is_empty() {
             return Err(wrong("an option without a name"));
         }
@@ -182,7 +210,10 @@ fn parse(file: &Utf8Path, text: &str, values: &mut Values) -> Result<(), ConfigE
 
 fn flush(current: &mut Option<(String, Vec<String>)>, section: &str, values: &mut Values) {
     if let Some((key, lines)) = current.take() {
-        values.entry(section.to_owned()).or_default().insert(key, lines.join("\n"));
+        values
+            .entry(section.to_owned())
+            .or_default()
+            .insert(key, lines.join("\n"));
     }
 }
 
@@ -222,11 +253,17 @@ fn substitute(raw: &str, group: &str, values: &Values, depth: u8) -> Result<Stri
         let found = match name.split_once('.') {
             Some((other, option)) => {
                 let other = group_name(other);
-                values.get(&other).and_then(|g| g.get(option)).map(|value| (value, other))
+                values
+                    .get(&other)
+                    .and_then(|g| g.get(option))
+                    .map(|value| (value, other))
             }
-            None => [group, "DEFAULT"]
-                .iter()
-                .find_map(|g| values.get(*g).and_then(|options| options.get(name)).map(|value| (value, (*g).to_owned()))),
+            None => [group, "DEFAULT"].iter().find_map(|g| {
+                values
+                    .get(*g)
+                    .and_then(|options| options.get(name))
+                    .map(|value| (value, (*g).to_owned()))
+            }),
         };
         let (value, group) = found.ok_or_else(|| (name.to_owned(), "which no file sets"))?;
         out.push_str(&substitute(value, &group, values, depth + 1)?);
@@ -238,7 +275,9 @@ fn substitute(raw: &str, group: &str, values: &Values, depth: u8) -> Result<Stri
 
 /// The name after a `$`, and what follows it.
 fn reference(tail: &str) -> (&str, &str) {
-    let Some(body) = tail.strip_prefix('$') else { return ("", tail) };
+    let Some(body) = tail.strip_prefix('$') else {
+        return ("", tail);
+    };
     let named = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
     let starts = |text: &str| text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if let Some(inner) = body.strip_prefix('{') {

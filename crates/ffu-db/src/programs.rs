@@ -16,7 +16,10 @@ pub(crate) fn find(names: &[&str], package: &'static str) -> Result<Utf8PathBuf,
 }
 
 fn find_in(path: &str, beside: &[&str], names: &[&str], package: &'static str) -> Result<Utf8PathBuf, DbError> {
-    let directories = path.split(':').filter(|d| d.starts_with('/')).chain(beside.iter().copied());
+    let directories = path
+        .split(':')
+        .filter(|d| d.starts_with('/'))
+        .chain(beside.iter().copied());
     for name in names {
         for directory in directories.clone() {
             let program = Utf8PathBuf::from(directory).join(name);
@@ -25,7 +28,10 @@ fn find_in(path: &str, beside: &[&str], names: &[&str], package: &'static str) -
             }
         }
     }
-    Err(DbError::ProgramMissing { programs: names.join(", "), package })
+    Err(DbError::ProgramMissing {
+        programs: names.join(", "),
+        package,
+    })
 }
 
 #[cfg(test)]
@@ -34,7 +40,16 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named_with_its_package() {
-        let error = find_in("/nowhere:relative", &[], &["mariadb-dump", "mysqldump"], "mariadb-client").unwrap_err();
-        assert_eq!(error.to_string(), "none of mariadb-dump, mysqldump is installed; type `apt install mariadb-client`");
+        let error = find_in(
+            "/nowhere:relative",
+            &[],
+            &["mariadb-dump", "mysqldump"],
+            "mariadb-client",
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "none of mariadb-dump, mysqldump is installed; type `apt install mariadb-client`"
+        );
     }
 }

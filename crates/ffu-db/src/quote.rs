@@ -10,7 +10,10 @@ use crate::error::DbError;
 pub fn identifier(what: &'static str, name: &str) -> Result<String, DbError> {
     let length = name.chars().count();
     if !(1..=64).contains(&length) || name.chars().any(char::is_control) || name.ends_with(' ') {
-        return Err(DbError::BadName { what, name: name.chars().take(64).collect() });
+        return Err(DbError::BadName {
+            what,
+            name: name.chars().take(64).collect(),
+        });
     }
     Ok(format!("`{}`", name.replace('`', "``")))
 }
@@ -50,9 +53,15 @@ mod tests {
 
     #[test]
     fn names_cannot_leave_their_backticks() {
-        assert_eq!(identifier("table", "a`; DROP TABLE b; --").unwrap(), "`a``; DROP TABLE b; --`");
+        assert_eq!(
+            identifier("table", "a`; DROP TABLE b; --").unwrap(),
+            "`a``; DROP TABLE b; --`"
+        );
         for bad in ["", "a\0b", "a\nb", &"x".repeat(65), "trailing "] {
-            assert!(matches!(identifier("table", bad), Err(DbError::BadName { .. })), "{bad:?}");
+            assert!(
+                matches!(identifier("table", bad), Err(DbError::BadName { .. })),
+                "{bad:?}"
+            );
         }
     }
 

@@ -26,7 +26,12 @@ pub fn resolve_in(
 ) -> Result<ConnectionUrl, DbError> {
     match reference {
         ConnectionRef::Config { file, section, option } => configured(&file_of(file), section, option),
-        ConnectionRef::SameServer { file, section, option, schema } => {
+        ConnectionRef::SameServer {
+            file,
+            section,
+            option,
+            schema,
+        } => {
             crate::quote::identifier("schema", schema)?;
             Ok(configured(&file_of(file), section, option)?.with_schema(schema))
         }
@@ -82,7 +87,12 @@ pub fn cells(config: &Utf8Path) -> Result<Vec<Cell>, DbError> {
             let mut values = row.into_iter().map(Option::unwrap_or_default);
             let mut next = || values.next().unwrap_or_default();
             let (uuid, name, disabled, connection) = (next(), next(), next(), next());
-            Cell { uuid, name, disabled: disabled == "1", connection: cell_url(config, &connection) }
+            Cell {
+                uuid,
+                name,
+                disabled: disabled == "1",
+                connection: cell_url(config, &connection),
+            }
         })
         .collect();
     cells.sort_by(|a, b| (a.uuid != CELL0_UUID, &a.name, &a.uuid).cmp(&(b.uuid != CELL0_UUID, &b.name, &b.uuid)));
@@ -102,7 +112,11 @@ fn cell_url(config: &Utf8Path, connection: &str) -> Result<ConnectionUrl, UrlErr
 }
 
 fn cell(config: &Utf8Path, uuid: &str) -> Result<ConnectionUrl, DbError> {
-    let wrong = |reason: String| DbError::CellMapping { file: config.to_owned(), uuid: uuid.to_owned(), reason };
+    let wrong = |reason: String| DbError::CellMapping {
+        file: config.to_owned(),
+        uuid: uuid.to_owned(),
+        reason,
+    };
     let cell = cells(config)?
         .into_iter()
         .find(|cell| cell.uuid == uuid)

@@ -58,7 +58,11 @@ impl Server {
                 version: format!("{} {}", facts.flavor, facts.version),
             });
         }
-        Ok(Server { url: url.clone(), facts, connect_timeout: timeout })
+        Ok(Server {
+            url: url.clone(),
+            facts,
+            connect_timeout: timeout,
+        })
     }
 
     /// Connects with the account of a MySQL option file's `[client]` section.
@@ -153,7 +157,10 @@ impl Server {
         let name = crate::quote::identifier("schema", schema)?;
         let mut session = self.open(None)?;
         session.schema = schema.to_owned();
-        session.run(&format!("DROP DATABASE IF EXISTS {name}"), &format!("dropping database {schema}"))
+        session.run(
+            &format!("DROP DATABASE IF EXISTS {name}"),
+            &format!("dropping database {schema}"),
+        )
     }
 }
 
@@ -193,7 +200,10 @@ impl Access {
 fn open(url: &ConnectionUrl, schema: Option<&str>, timeout: Duration) -> Result<Session, DbError> {
     let address = url.address();
     if let Some(option) = url.tls_parameter() {
-        return Err(DbError::Tls { address, option: option.to_owned() });
+        return Err(DbError::Tls {
+            address,
+            option: option.to_owned(),
+        });
     }
     let options = OptsBuilder::new()
         .user(Some(url.user()))
@@ -206,18 +216,27 @@ fn open(url: &ConnectionUrl, schema: Option<&str>, timeout: Duration) -> Result<
         // A fixed session, so that the same data is the same text in every session.
         .init(vec![
             "SET NAMES utf8mb4".to_owned(),
-            "SET SESSION sql_mode = '', SESSION time_zone = '+00:00', SESSION group_concat_max_len = 1048576".to_owned(),
+            "SET SESSION sql_mode = '', SESSION time_zone = '+00:00', SESSION group_concat_max_len = 1048576"
+                .to_owned(),
         ]);
     let options = match url.socket() {
         Some(socket) => options.socket(Some(socket.as_str())).ip_or_hostname(Some("localhost")),
         None => options.ip_or_hostname(Some(url.host())).tcp_port(url.port()),
     };
     let schema = schema.unwrap_or_default();
-    let conn = Conn::new(options).map_err(|error| match classify(error, &address, url.user(), schema, "connecting") {
-        DbError::Lost { address, reason, .. } => DbError::Unreachable { address, reason },
-        other => other,
-    })?;
-    Ok(Session { conn, address, user: url.user().to_owned(), schema: schema.to_owned() })
+    let conn =
+        Conn::new(options).map_err(
+            |error| match classify(error, &address, url.user(), schema, "connecting") {
+                DbError::Lost { address, reason, .. } => DbError::Unreachable { address, reason },
+                other => other,
+            },
+        )?;
+    Ok(Session {
+        conn,
+        address,
+        user: url.user().to_owned(),
+        schema: schema.to_owned(),
+    })
 }
 
 impl Session {
@@ -253,13 +272,18 @@ impl Session {
 
     /// A statement without a result.
     pub(crate) fn run(&mut self, sql: &str, during: &str) -> Result<(), DbError> {
-        self.conn.query_drop(sql).map_err(|error| self.classified(error, during))
+        self.conn
+            .query_drop(sql)
+            .map_err(|error| self.classified(error, during))
     }
 
     /// The first column of every row; NULLs are left out.
     pub(crate) fn column(&mut self, sql: &str, params: &[&str], during: &str) -> Result<Vec<String>, DbError> {
         let rows = self.prepared(sql, params, during)?;
-        Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| row.into_iter().next().flatten())
+            .collect())
     }
 }
 

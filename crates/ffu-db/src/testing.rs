@@ -56,11 +56,18 @@ impl TestServer {
     pub fn start() -> Result<Self, DbError> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let unique = format!("ffu-db-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
-        let dir = Utf8PathBuf::from_path_buf(std::env::temp_dir().join(unique)).map_err(|path| DbError::PrivateServer {
-            dir: path.to_string_lossy().into_owned().into(),
-            reason: "the directory for temporary files has a name that is not UTF-8: set TMPDIR".to_owned(),
-        })?;
-        let mut private = PrivateServer::prepare(&dir, &Settings { fast: true, ..Settings::default() })?;
+        let dir =
+            Utf8PathBuf::from_path_buf(std::env::temp_dir().join(unique)).map_err(|path| DbError::PrivateServer {
+                dir: path.to_string_lossy().into_owned().into(),
+                reason: "the directory for temporary files has a name that is not UTF-8: set TMPDIR".to_owned(),
+            })?;
+        let mut private = PrivateServer::prepare(
+            &dir,
+            &Settings {
+                fast: true,
+                ..Settings::default()
+            },
+        )?;
         let mut keeper = Command::new("sh")
             .args(["-c", KEEPER, "keeper", dir.as_str(), private.program()?.as_str()])
             .args(private.arguments())
@@ -135,12 +142,18 @@ pub struct TestDatabase {
 impl TestDatabase {
     /// The service's account, without an administrator's.
     pub fn access(&self) -> Access {
-        Access { service: self.url.clone(), admin: None }
+        Access {
+            service: self.url.clone(),
+            admin: None,
+        }
     }
 
     /// With the administrator's.
     pub fn admin_access(&self) -> Access {
-        Access { service: self.url.clone(), admin: Some(self.option_file.clone()) }
+        Access {
+            service: self.url.clone(),
+            admin: Some(self.option_file.clone()),
+        }
     }
 
     /// The option file of the administrator's account.

@@ -3,12 +3,16 @@
 //! Read as SQLAlchemy reads them (lib/sqlalchemy/engine/url.py): user and password percent-decoded, the password may hold
 //! `/` and `?`, and, as before SQLAlchemy 1.4, an unescaped `@`.
 
+mod parts;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ffu_model::secret::Secret;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use self::parts::{decoded, parse_query, placeholder, split_credentials, split_host};
 
 /// The part of a URL where something is wrong is named, its content is not: it may be a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +47,10 @@ pub enum UrlError {
 }
 
 fn bad(part: &'static str, reason: impl Into<String>) -> UrlError {
-    UrlError::BadPart { part, reason: reason.into() }
+    UrlError::BadPart {
+        part,
+        reason: reason.into(),
+    }
 }
 
 /// A parsed connection URL. `Debug` and `Display` show no password.
@@ -95,9 +102,18 @@ impl ConnectionUrl {
             None => (String::new(), None),
             Some(text) => match text.split_once(':') {
                 None => (decoded("user", text)?, None),
-                Some((user, password)) => (decoded("user", user)?, Some(Secret::new(decoded("password", password)?))),
+                Some((user, password)) => (
+                    decoded("user", user)?,
+                    Some(Secret::new(decoded("password", password)?)),
+                ),
             },
         };
+        // A brace that belongs to a name is written %7B.
+        let raw_user = credentials.map_or("", |text| text.split(':').next().unwrap_or_default());
+        let raw_host = place.split(['/', '?']).next().unwrap_or_default();
+        if let Some(name) = placeholder(raw_user).or_else(|| placeholder(raw_host)) {
+            return Err(UrlError::Template { name });
+        }
         let (place, query) = place.split_once('?').unwrap_or((place, ""));
         let (authority, schema) = match place.split_once('/') {
             Some((authority, schema)) => (authority, Some(schema)),
@@ -105,11 +121,6 @@ impl ConnectionUrl {
         };
         let (host, port) = split_host(authority)?;
         let query = parse_query(query)?;
-        for value in [&user, &host] {
-            if let Some(name) = placeholder(value) {
-                return Err(UrlError::Template { name });
-            }
-        }
         let schema = match schema {
             None | Some("") => None,
             Some(name) => {
@@ -117,12 +128,23 @@ impl ConnectionUrl {
                     return Err(UrlError::Template { name });
                 }
                 if name.chars().count() > 64 || name.contains('/') {
-                    return Err(bad("database name", "is longer than 64 characters or has a slash in it"));
+                    return Err(bad(
+                        "database name",
+                        "is longer than 64 characters or has a slash in it",
+                    ));
                 }
                 Some(name.to_owned())
             }
         };
-        let url = ConnectionUrl { scheme, user, password, host, port, schema, query };
+        let url = ConnectionUrl {
+            scheme,
+            user,
+            password,
+            host,
+            port,
+            schema,
+            query,
+        };
         if let Some(socket) = url.parameter("unix_socket")
             && !socket.starts_with('/')
         {
@@ -146,7 +168,10 @@ impl ConnectionUrl {
             host: host.to_owned(),
             port,
             schema: None,
-            query: socket.map(|s| ("unix_socket".to_owned(), s.to_string())).into_iter().collect(),
+            query: socket
+                .map(|s| ("unix_socket".to_owned(), s.to_string()))
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -182,13 +207,23 @@ impl ConnectionUrl {
 
     /// A parameter after the `?`.
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The first parameter that asks for TLS, if one does.
     pub fn tls_parameter(&self) -> Option<&str> {
-        const TLS: [&str; 7] =
-            ["ssl_ca", "ssl_capath", "ssl_cert", "ssl_key", "ssl", "ssl_verify_cert", "ssl_verify_identity"];
+        const TLS: [&str; 7] = [
+            "ssl_ca",
+            "ssl_capath",
+            "ssl_cert",
+            "ssl_key",
+            "ssl",
+            "ssl_verify_cert",
+            "ssl_verify_identity",
+        ];
         self.query
             .iter()
             .find(|(key, value)| {
@@ -220,13 +255,18 @@ impl ConnectionUrl {
 
     /// The whole URL, in a form that SQLAlchemy reads back to the same parts.
     pub fn to_url(&self) -> Secret {
-        let password = self.password.as_ref().map(|p| utf8_percent_encode(p.expose(), ESCAPED).to_string());
+        let password = self
+            .password
+            .as_ref()
+            .map(|p| utf8_percent_encode(p.expose(), ESCAPED).to_string());
         Secret::new(self.text(password.as_deref().unwrap_or_default()))
     }
 
     /// What must be masked in the output of programs that are given this connection.
     pub fn secrets(&self) -> Vec<Secret> {
-        let Some(password) = &self.password else { return Vec::new() };
+        let Some(password) = &self.password else {
+            return Vec::new();
+        };
         let encoded = utf8_percent_encode(password.expose(), ESCAPED).to_string();
         vec![password.clone(), Secret::new(encoded)]
     }
@@ -270,11 +310,17 @@ impl ConnectionUrl {
     pub fn fill_template(&self, template: &str) -> Result<Secret, UrlError> {
         let encode = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
         let whole = self.text("");
-        let query = whole.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default();
+        let query = whole
+            .split_once('?')
+            .map(|(_, query)| query.to_owned())
+            .unwrap_or_default();
         let values = BTreeMap::from([
             ("scheme", self.scheme.clone()),
             ("username", encode(&self.user)),
-            ("password", self.password.as_ref().map(|p| encode(p.expose())).unwrap_or_default()),
+            (
+                "password",
+                self.password.as_ref().map(|p| encode(p.expose())).unwrap_or_default(),
+            ),
             ("hostname", self.host.clone()),
             ("port", self.port.map(|p| p.to_string()).unwrap_or_default()),
             ("path", self.schema.clone().unwrap_or_default()),
@@ -291,7 +337,9 @@ impl ConnectionUrl {
                 rest = after;
                 continue;
             }
-            let shown = |text: &str| UrlError::Template { name: text.chars().take(40).collect() };
+            let shown = |text: &str| UrlError::Template {
+                name: text.chars().take(40).collect(),
+            };
             let (name, after) = tail
                 .strip_prefix('{')
                 .and_then(|inner| inner.split_once('}'))
@@ -302,77 +350,6 @@ impl ConnectionUrl {
         filled.push_str(rest);
         Ok(Secret::new(filled))
     }
-}
-
-/// `user:password` and the rest. The `@` that ends the password is the last one that is not in the query.
-fn split_credentials(rest: &str) -> (Option<&str>, &str) {
-    let mut end = rest.len();
-    while let Some(at) = rest[..end].rfind('@') {
-        let previous = rest[..at].rfind('@');
-        let between = &rest[previous.map_or(at, |p| p + 1)..at];
-        let in_query = between.find('/').is_some_and(|slash| between[slash..].contains('?'));
-        if !in_query {
-            return (Some(&rest[..at]), &rest[at + 1..]);
-        }
-        end = at;
-    }
-    (None, rest)
-}
-
-fn split_host(authority: &str) -> Result<(String, Option<u16>), UrlError> {
-    let (host, port) = if let Some(inner) = authority.strip_prefix('[') {
-        let (host, after) = inner.split_once(']').ok_or_else(|| bad("host", "has an opening bracket without an end"))?;
-        if host.parse::<std::net::Ipv6Addr>().is_err() {
-            return Err(bad("host", "is not an IPv6 address, though it is in brackets"));
-        }
-        match after {
-            "" => (host, ""),
-            _ => (host, after.strip_prefix(':').ok_or_else(|| bad("host", "has text after the bracket"))?),
-        }
-    } else {
-        authority.split_once(':').unwrap_or((authority, ""))
-    };
-    if let Some(name) = placeholder(port) {
-        return Err(UrlError::Template { name });
-    }
-    if host.len() > 255 || host.chars().any(char::is_whitespace) {
-        return Err(bad("host", "is longer than 255 characters or has spaces"));
-    }
-    let port = match port {
-        "" => None,
-        text => match text.parse::<u16>() {
-            Ok(port) if port > 0 => Some(port),
-            _ => return Err(bad("port", "is not a number from 1 to 65535 (a `/`, `:` or `@` of a password must be written %2F, %3A, %40)")),
-        },
-    };
-    Ok((host.to_owned(), port))
-}
-
-fn parse_query(query: &str) -> Result<Vec<(String, String)>, UrlError> {
-    let mut pairs = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let key = decoded("query", &key.replace('+', " "))?;
-        let value = decoded("query", &value.replace('+', " "))?;
-        pairs.push((key, value));
-    }
-    Ok(pairs)
-}
-
-fn decoded(part: &'static str, text: &str) -> Result<String, UrlError> {
-    let text = percent_decode_str(text)
-        .decode_utf8()
-        .map_err(|_| bad(part, "is not UTF-8 after percent-decoding"))?;
-    if text.contains('\0') {
-        return Err(bad(part, "has a NUL character"));
-    }
-    Ok(text.into_owned())
-}
-
-fn placeholder(text: &str) -> Option<String> {
-    let (_, inner) = text.split_once('{')?;
-    let (name, _) = inner.split_once('}')?;
-    Some(name.chars().take(40).collect())
 }
 
 impl fmt::Display for ConnectionUrl {

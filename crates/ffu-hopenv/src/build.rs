@@ -158,7 +158,12 @@ impl EnvStore {
             return Ok(info);
         }
         let tool_variables = variables::for_tools(&self.variables, &self.cache_root);
-        let python = interpreter::find(series.as_str(), &entry.python, options.python.as_deref(), &self.variables)?;
+        let python = interpreter::find(
+            series.as_str(),
+            &entry.python,
+            options.python.as_deref(),
+            &self.variables,
+        )?;
         tell(BuildEventKind::Interpreter {
             path: python.path.clone(),
             version: python.version.clone(),
@@ -259,8 +264,16 @@ impl EnvStore {
             job.install(lock, catalog.build_constraints(job.series))?;
             tell(BuildEventKind::Stage(Stage::Check));
             let site_packages = Utf8PathBuf::from(format!("lib/python{}/site-packages", job.python.minor()));
-            let files = hash_all(job.directory, &list(job.directory, &site_packages)?, &job.python.version)?;
-            let damaged = record::damaged(&job.directory.join(&site_packages), &files, &format!("{site_packages}/"))?;
+            let files = hash_all(
+                job.directory,
+                &list(job.directory, &site_packages)?,
+                &job.python.version,
+            )?;
+            let damaged = record::damaged(
+                &job.directory.join(&site_packages),
+                &files,
+                &format!("{site_packages}/"),
+            )?;
             let Some(first) = damaged.values().next() else {
                 return Ok((site_packages, files));
             };

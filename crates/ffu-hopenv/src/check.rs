@@ -60,7 +60,9 @@ pub(crate) fn versions(
         compare(&name, &version)?;
     }
     for [project, version] in catalog.environment(series).iter().flat_map(|entry| &entry.packages) {
-        let distribution = catalog.project(project).map_or(project, |project| &project.distribution);
+        let distribution = catalog
+            .project(project)
+            .map_or(project, |project| &project.distribution);
         compare(&normalise(distribution), version)?;
     }
     Ok(())
@@ -94,9 +96,7 @@ pub(crate) fn files(environment: &Utf8Path, manifest: &Manifest, quick: bool) ->
         if changed {
             problems.push(format!("{file} has changed"));
         }
-        if expected.compiled
-            && byte_code(file, &manifest.python).is_some_and(|code| !environment.join(code).exists())
-        {
+        if expected.compiled && byte_code(file, &manifest.python).is_some_and(|code| !environment.join(code).exists()) {
             problems.push(format!("the byte code of {file} is missing"));
         }
     }
@@ -136,7 +136,12 @@ pub(crate) fn interpreter(environment: &Utf8Path, manifest: &Manifest) -> Result
 }
 
 /// All of it.
-pub(crate) fn whole(catalog: &Catalog, environment: &Utf8Path, manifest: &Manifest, quick: bool) -> Result<(), EnvError> {
+pub(crate) fn whole(
+    catalog: &Catalog,
+    environment: &Utf8Path,
+    manifest: &Manifest,
+    quick: bool,
+) -> Result<(), EnvError> {
     current(catalog, manifest)?;
     interpreter(environment, manifest)?;
     if !quick {

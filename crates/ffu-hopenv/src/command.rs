@@ -65,7 +65,9 @@ pub enum RunError {
         name: String,
     },
     /// The environment has no such program.
-    #[error("the hop environment of {series} has no program {program}: `ffu env verify {series}` tells whether it is whole")]
+    #[error(
+        "the hop environment of {series} has no program {program}: `ffu env verify {series}` tells whether it is whole"
+    )]
     NoProgram {
         /// The series.
         series: String,
@@ -191,7 +193,12 @@ impl HopEnv {
             });
         }
         let action = command.action;
-        for path in command.config_files.iter().map(Utf8PathBuf::as_path).chain(command.overlay_file) {
+        for path in command
+            .config_files
+            .iter()
+            .map(Utf8PathBuf::as_path)
+            .chain(command.overlay_file)
+        {
             if !path.is_file() {
                 return Err(RunError::NoConfig {
                     path: path.to_owned(),
@@ -204,7 +211,11 @@ impl HopEnv {
         let mut arguments = Vec::new();
         match action.config_style {
             ConfigStyle::Arguments => {
-                let files = command.config_files.iter().map(Utf8PathBuf::as_path).chain(command.overlay_file);
+                let files = command
+                    .config_files
+                    .iter()
+                    .map(Utf8PathBuf::as_path)
+                    .chain(command.overlay_file);
                 arguments.extend(files.flat_map(|file| ["--config-file".to_owned(), file.to_string()]));
             }
             ConfigStyle::Environment => {
@@ -249,7 +260,10 @@ impl HopEnv {
             return Err(unfit("it cannot be given one more file"));
         }
         let mut directories = command.config_files.iter().map(|file| file.parent());
-        let directory = directories.next().flatten().ok_or_else(|| unfit("there is no file to take the directory of"))?;
+        let directory = directories
+            .next()
+            .flatten()
+            .ok_or_else(|| unfit("there is no file to take the directory of"))?;
         if directories.any(|other| other != Some(directory)) {
             return Err(unfit("its files are in different directories"));
         }

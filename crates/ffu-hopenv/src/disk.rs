@@ -20,7 +20,10 @@ pub(crate) fn free_bytes(directory: &Utf8Path) -> io::Result<u64> {
     let numbers = nix::sys::statvfs::statvfs(directory.as_std_path())?;
     // The types differ between architectures.
     #[allow(clippy::useless_conversion)]
-    let (blocks, size) = (u64::from(numbers.blocks_available()), u64::from(numbers.fragment_size()));
+    let (blocks, size) = (
+        u64::from(numbers.blocks_available()),
+        u64::from(numbers.fragment_size()),
+    );
     Ok(blocks.saturating_mul(size))
 }
 
@@ -50,7 +53,8 @@ mod tests {
         assert_eq!(check("train", 600, 600 << 20, place).unwrap(), 600);
         let error = check("train", 600, (600 << 20) - 1, place).unwrap_err().to_string();
         assert!(
-            error.starts_with("train needs about 600 MiB below /cache, and 599 MiB are free") && error.contains("ffu env remove"),
+            error.starts_with("train needs about 600 MiB below /cache, and 599 MiB are free")
+                && error.contains("ffu env remove"),
             "{error}"
         );
     }

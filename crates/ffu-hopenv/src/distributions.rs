@@ -109,7 +109,11 @@ pub(crate) fn same_version(a: &str, b: &str) -> bool {
             .filter(|part| !part.is_empty())
             .map(|part| {
                 let short = part.trim_start_matches('0');
-                if short.is_empty() { "0".to_owned() } else { short.to_owned() }
+                if short.is_empty() {
+                    "0".to_owned()
+                } else {
+                    short.to_owned()
+                }
             })
             .collect();
         while parts.len() > 1 && parts.last().is_some_and(|last| last == "0") {
@@ -142,7 +146,13 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_python_does() {
-        for (a, b) in [("2015.04", "2015.4"), ("1.0", "1.0.0"), ("1.0rc1", "1.0.rc1"), ("V2", "2"), ("2024.1", "2024.01")] {
+        for (a, b) in [
+            ("2015.04", "2015.4"),
+            ("1.0", "1.0.0"),
+            ("1.0rc1", "1.0.rc1"),
+            ("V2", "2"),
+            ("2024.1", "2024.01"),
+        ] {
             assert!(same_version(a, b), "{a} {b}");
         }
         for (a, b) in [("1.0", "1.1"), ("1.0rc1", "1.0"), ("10", "1"), ("1.0", "10")] {
@@ -159,12 +169,18 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        write("a-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: A.b\nVersion: 1\n\nVersion: 9\n");
+        write(
+            "a-1.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: A.b\nVersion: 1\n\nVersion: 9\n",
+        );
         write("c-2.egg-info/PKG-INFO", "Name: c\r\nVersion: 2\r\n");
         write("d-3.egg-info", "Name: d\nVersion: 3\n");
         write("e-4.dist-info/RECORD", "");
         let found = installed(site).unwrap();
         assert_eq!(found.len(), 3);
-        assert_eq!((found["a-b"].as_str(), found["c"].as_str(), found["d"].as_str()), ("1", "2", "3"));
+        assert_eq!(
+            (found["a-b"].as_str(), found["c"].as_str(), found["d"].as_str()),
+            ("1", "2", "3")
+        );
     }
 }

@@ -119,7 +119,9 @@ pub enum EnvError {
         why: String,
     },
     /// What was installed is not what the recipe asks for.
-    #[error("the environment of {series} has {found} where its recipe asks for {wanted}: `ffu env build {series} --force`")]
+    #[error(
+        "the environment of {series} has {found} where its recipe asks for {wanted}: `ffu env build {series} --force`"
+    )]
     WrongPackage {
         /// The series.
         series: String,
@@ -166,7 +168,9 @@ pub enum EnvError {
         why: String,
     },
     /// It is being used.
-    #[error("the hop environment of {series} is in use by another `ffu`: wait until it has ended (`ffu status`), then try again")]
+    #[error(
+        "the hop environment of {series} is in use by another `ffu`: wait until it has ended (`ffu status`), then try again"
+    )]
     InUse {
         /// The series.
         series: String,

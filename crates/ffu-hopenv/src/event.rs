@@ -123,7 +123,11 @@ impl fmt::Display for BuildEvent {
             BuildEventKind::Stage(stage) => write!(f, "{stage}"),
             BuildEventKind::Progress { line } => f.write_str(line),
             BuildEventKind::CacheRepaired { packages } => {
-                write!(f, "the package cache held damaged files of {}; fetching them again", packages.join(", "))
+                write!(
+                    f,
+                    "the package cache held damaged files of {}; fetching them again",
+                    packages.join(", ")
+                )
             }
             BuildEventKind::Patched { id, file, reason, bug } => {
                 write!(f, "patch {id} applied to {file}: {reason} ({bug})")

@@ -53,7 +53,13 @@ impl Job<'_> {
             Installer::Pip => ("virtualenv", vec!["--no-download", "--python"]),
         };
         arguments.extend([self.python.path.as_str(), self.directory.as_str()]);
-        self.command("making the venv", &self.tool(tool)?, &arguments, self.variables, "create")
+        self.command(
+            "making the venv",
+            &self.tool(tool)?,
+            &arguments,
+            self.variables,
+            "create",
+        )
     }
 
     /// Installs the lock.
@@ -65,7 +71,10 @@ impl Job<'_> {
         };
         let lock = write(LOCK, lock)?;
         // pip's last version for Python 2.7 stumbles over a constraints file, even one with nothing but comments in it.
-        let constraints = build_constraints.filter(|text| text.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#')));
+        let constraints = build_constraints.filter(|text| {
+            text.lines()
+                .any(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        });
         let constraints = constraints.map(|text| write(BUILD, text)).transpose()?;
         let python = self.directory.join("bin/python");
         let mut arguments = Vec::new();
@@ -102,7 +111,13 @@ impl Job<'_> {
         if self.offline && (self.find_links.is_some() || self.installer == Installer::Pip) {
             arguments.push("--no-index");
         }
-        self.command("installing the packages of the lock", &program, &arguments, &variables, "install")
+        self.command(
+            "installing the packages of the lock",
+            &program,
+            &arguments,
+            &variables,
+            "install",
+        )
     }
 
     /// Takes packages out of uv's or pip's cache.

@@ -51,7 +51,10 @@ pub(crate) fn find(
             other => Err(EnvError::WrongInterpreter {
                 series: series.to_owned(),
                 path: path.to_owned(),
-                found: other.map_or_else(|| "no Python that answers".to_owned(), |i| format!("Python {}", i.version)),
+                found: other.map_or_else(
+                    || "no Python that answers".to_owned(),
+                    |i| format!("Python {}", i.version),
+                ),
                 wanted: wanted.to_owned(),
                 advice: advice(wanted),
             }),
@@ -190,7 +193,10 @@ mod tests {
         script(&home.join(".pyenv/versions/3.11.10/bin/python3.11"), "3.11.10");
         script(&home.join(".pyenv/versions/3.1.1/bin/python3.11"), "3.1.1");
         assert_eq!(find("2024.1", "3.11", None, &vars).unwrap().version, "3.11.10");
-        script(&home.join(".local/share/uv/python/cpython-3.11.4-linux/bin/python3.11"), "3.11.4");
+        script(
+            &home.join(".local/share/uv/python/cpython-3.11.4-linux/bin/python3.11"),
+            "3.11.4",
+        );
         assert_eq!(find("2024.1", "3.11", None, &vars).unwrap().version, "3.11.4");
     }
 
@@ -199,7 +205,10 @@ mod tests {
         let (_keep, home) = home();
         let vars = variables(&home, "");
         let error = find("2024.1", "3.11", None, &vars).unwrap_err().to_string();
-        assert!(error.contains("`uv python install 3.11`") && error.contains("2024.1"), "{error}");
+        assert!(
+            error.contains("`uv python install 3.11`") && error.contains("2024.1"),
+            "{error}"
+        );
         let error = find("rocky", "2.7", None, &vars).unwrap_err().to_string();
         assert!(error.contains("`pyenv install 2.7.18`"), "{error}");
     }
@@ -211,7 +220,10 @@ mod tests {
         let other = home.join("python");
         script(&other, "3.9.18");
         let error = find("2024.1", "3.11", Some(&other), &vars).unwrap_err().to_string();
-        assert!(error.contains("is Python 3.9.18") && error.contains("needs Python 3.11"), "{error}");
+        assert!(
+            error.contains("is Python 3.9.18") && error.contains("needs Python 3.11"),
+            "{error}"
+        );
         script(&other, "hello");
         let error = find("2024.1", "3.11", Some(&other), &vars).unwrap_err().to_string();
         assert!(error.contains("no Python that answers"), "{error}");

@@ -106,7 +106,10 @@ fn by_exit(action: &CommandAction, exit: &Exit) -> (Meaning, String) {
             Some(known) => (known.meaning, format!("exit code {code}: {}", known.note)),
             None => (
                 Meaning::Failure,
-                format!("exit code {code}, which the catalog does not know for {}", action.program),
+                format!(
+                    "exit code {code}, which the catalog does not know for {}",
+                    action.program
+                ),
             ),
         },
         Exit::Signal(_) => (Meaning::Failure, format!("it was {exit}")),
@@ -148,11 +151,19 @@ fn check(action: &CommandAction, exit: &Exit, seen: &Seen, verdict: &mut Verdict
             } else {
                 "a crash says nothing about the cloud: read the output, correct the cause, then `ffu resume`"
             };
-            verdict.findings.push(finding(action, "upgrade-check-crashed", severity, text, remedy));
+            verdict
+                .findings
+                .push(finding(action, "upgrade-check-crashed", severity, text, remedy));
         } else if matches!(verdict.meaning, Meaning::Success | Meaning::Warning) {
             verdict.warn("it reported no check");
             let text = format!("{} ended with {exit} and printed no results", action.program);
-            verdict.findings.push(finding(action, "upgrade-check-silent", Severity::Warning, text, "read its output"));
+            verdict.findings.push(finding(
+                action,
+                "upgrade-check-silent",
+                Severity::Warning,
+                text,
+                "read its output",
+            ));
         }
     }
     if let Some(failed) = results.iter().find(|result| result.result == "Failure")
@@ -167,7 +178,12 @@ fn check(action: &CommandAction, exit: &Exit, seen: &Seen, verdict: &mut Verdict
         // The catalog may know that a failure does not matter: then it is shown and does not stop.
         let stops = result.result == "Failure" && verdict.meaning == Meaning::Failure;
         let severity = if stops { Severity::Blocker } else { Severity::Warning };
-        let text = format!("{}: {}: {}", result.check, result.result.to_lowercase(), mask(&result.details, &[]));
+        let text = format!(
+            "{}: {}: {}",
+            result.check,
+            result.result.to_lowercase(),
+            mask(&result.details, &[])
+        );
         let id = format!("upgrade-check.{}", slug(&result.check));
         verdict.findings.push(finding(action, &id, severity, text, ""));
     }
@@ -179,10 +195,19 @@ fn check(action: &CommandAction, exit: &Exit, seen: &Seen, verdict: &mut Verdict
 fn online(action: &CommandAction, exit: &Exit, table: &MigrationTable, verdict: &mut Verdict) {
     if !table.seen {
         if matches!(verdict.meaning, Meaning::Success) {
-            let text = format!("{} ended with {exit} and printed no table of migrations", action.program);
+            let text = format!(
+                "{} ended with {exit} and printed no table of migrations",
+                action.program
+            );
             verdict.warn("it did not report what it moved");
             let remedy = "read its output; rows may be left";
-            verdict.findings.push(finding(action, "online-migration-silent", Severity::Warning, text, remedy));
+            verdict.findings.push(finding(
+                action,
+                "online-migration-silent",
+                Severity::Warning,
+                text,
+                remedy,
+            ));
         }
         return;
     }
@@ -193,13 +218,20 @@ fn online(action: &CommandAction, exit: &Exit, table: &MigrationTable, verdict: 
         ("rows-moved", table.moved()),
         ("rows-left", total),
     ];
-    verdict.figures.extend(figures.map(|(name, value)| (name.to_owned(), value)));
+    verdict
+        .figures
+        .extend(figures.map(|(name, value)| (name.to_owned(), value)));
     let moved = table.rows.iter().filter(|(_, row)| row.1 > 0);
-    verdict.figures.extend(moved.map(|(name, row)| (format!("moved.{name}"), row.1)));
+    verdict
+        .figures
+        .extend(moved.map(|(name, row)| (format!("moved.{name}"), row.1)));
     if total == 0 {
         return;
     }
-    let names: Vec<String> = left.iter().map(|(name, rows)| format!("{name} ({rows} rows)")).collect();
+    let names: Vec<String> = left
+        .iter()
+        .map(|(name, rows)| format!("{name} ({rows} rows)"))
+        .collect();
     let text = format!("{} left rows unmigrated: {}", action.program, names.join(", "));
     match verdict.meaning {
         Meaning::Success | Meaning::Warning if table.moved() > 0 => {
@@ -207,12 +239,20 @@ fn online(action: &CommandAction, exit: &Exit, table: &MigrationTable, verdict: 
             verdict.note = format!("{text}; it moved {} and is run again", table.moved());
         }
         // Run again it would find the same rows.
-        Meaning::Success | Meaning::Warning => verdict.fail(format!("{text}; it moved none, so running it again does not help")),
+        Meaning::Success | Meaning::Warning => {
+            verdict.fail(format!("{text}; it moved none, so running it again does not help"))
+        }
         Meaning::Again | Meaning::Failure | Meaning::KnownCrash => {}
     }
-    let severity = if verdict.meaning == Meaning::Again { Severity::Info } else { Severity::Blocker };
+    let severity = if verdict.meaning == Meaning::Again {
+        Severity::Info
+    } else {
+        Severity::Blocker
+    };
     let remedy = "its output says why; a migration may need a service that the freeze has stopped";
-    verdict.findings.push(finding(action, "online-migration-rows-left", severity, text, remedy));
+    verdict
+        .findings
+        .push(finding(action, "online-migration-rows-left", severity, text, remedy));
 }
 
 fn finding(action: &CommandAction, id: &str, severity: Severity, message: String, remedy: &str) -> Finding {
@@ -251,7 +291,12 @@ fn scan(action: &CommandAction, path: &Utf8Path) -> std::io::Result<Seen> {
         }
         let text = String::from_utf8_lossy(&bytes);
         let line = text.trim_end_matches(['\n', '\r']);
-        if seen.failure.is_none() && action.failure_texts.iter().any(|failure| line.contains(failure.as_str())) {
+        if seen.failure.is_none()
+            && action
+                .failure_texts
+                .iter()
+                .any(|failure| line.contains(failure.as_str()))
+        {
             seen.failure = Some(quote(line));
         }
         if let Some(exception) = traceback.line(line) {
@@ -265,7 +310,11 @@ fn scan(action: &CommandAction, path: &Utf8Path) -> std::io::Result<Seen> {
 }
 
 fn quote(line: &str) -> String {
-    mask(line.trim(), &[]).chars().filter(|c| !c.is_control()).take(QUOTE).collect()
+    mask(line.trim(), &[])
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(QUOTE)
+        .collect()
 }
 
 /// Finds the exception at the end of a traceback, bare or with a log header before every line.

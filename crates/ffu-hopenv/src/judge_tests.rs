@@ -67,7 +67,10 @@ fn a_finished_online_migration_has_its_figures() {
     assert_eq!(verdict.meaning, Meaning::Success);
     assert_eq!(verdict.note, "exit code 0: note of 0");
     let figures = &verdict.figures;
-    assert_eq!((figures["rows-found"], figures["rows-moved"], figures["rows-left"]), (4, 4, 0));
+    assert_eq!(
+        (figures["rows-found"], figures["rows-moved"], figures["rows-left"]),
+        (4, 4, 0)
+    );
     assert_eq!(figures["moved.populate_queued_for_delete"], 4);
     assert!(!figures.contains_key("moved.create_incomplete_consumers"));
     assert!(verdict.findings.is_empty());
@@ -77,7 +80,11 @@ fn a_finished_online_migration_has_its_figures() {
 fn rows_that_are_left_mean_again_only_while_something_moves() {
     let verdict = judged(&online(), Exit::Code(0), migrations(4, 3).as_bytes());
     assert_eq!(verdict.meaning, Meaning::Again);
-    assert!(verdict.note.contains("populate_queued_for_delete (1 rows)"), "{}", verdict.note);
+    assert!(
+        verdict.note.contains("populate_queued_for_delete (1 rows)"),
+        "{}",
+        verdict.note
+    );
     let verdict = judged(&online(), Exit::Code(0), migrations(4, 0).as_bytes());
     assert_eq!(verdict.meaning, Meaning::Failure);
     assert_eq!(verdict.findings[0].id, "online-migration-rows-left");
@@ -93,7 +100,13 @@ fn an_error_with_exit_code_0_has_failed() {
     );
     let verdict = judged(&online(), Exit::Code(0), output.as_bytes());
     assert_eq!(verdict.meaning, Meaning::Failure);
-    assert!(verdict.note.contains("shared_targets_online_data_migration: MessagingTimeout"), "{}", verdict.note);
+    assert!(
+        verdict
+            .note
+            .contains("shared_targets_online_data_migration: MessagingTimeout"),
+        "{}",
+        verdict.note
+    );
 }
 
 #[test]
@@ -107,8 +120,16 @@ fn silence_of_a_data_migration_is_a_warning() {
 fn exit_codes_the_catalog_does_not_list_mean_failure() {
     let verdict = judged(&online(), Exit::Code(7), migrations(0, 0).as_bytes());
     assert_eq!(verdict.meaning, Meaning::Failure);
-    assert!(verdict.note.starts_with("exit code 7, which the catalog does not know"), "{}", verdict.note);
-    for (exit, word) in [(Exit::Signal(9), "SIGKILL"), (Exit::TimedOut, "in time"), (Exit::Stopped, "operator")] {
+    assert!(
+        verdict.note.starts_with("exit code 7, which the catalog does not know"),
+        "{}",
+        verdict.note
+    );
+    for (exit, word) in [
+        (Exit::Signal(9), "SIGKILL"),
+        (Exit::TimedOut, "in time"),
+        (Exit::Stopped, "operator"),
+    ] {
         let verdict = judged(&online(), exit, migrations(0, 0).as_bytes());
         assert_eq!(verdict.meaning, Meaning::Failure);
         assert!(verdict.note.contains(word), "{}", verdict.note);
@@ -128,7 +149,13 @@ fn a_traceback_with_log_headers_gives_its_exception() {
     for code in [0, 1] {
         let verdict = judged(&schema, Exit::Code(code), output);
         assert_eq!(verdict.meaning, Meaning::Failure);
-        assert!(verdict.note.contains("DBMigrationError: (pymysql.err.ProgrammingError) (1064"), "{}", verdict.note);
+        assert!(
+            verdict
+                .note
+                .contains("DBMigrationError: (pymysql.err.ProgrammingError) (1064"),
+            "{}",
+            verdict.note
+        );
         assert!(verdict.excerpt.contains("in db_sync"));
     }
 }
@@ -149,7 +176,11 @@ fn a_crash_of_a_check_is_named_even_behind_the_code_of_a_warning() {
     for code in [255, 1] {
         let verdict = judged(&status(), Exit::Code(code), CRASH);
         assert_eq!(verdict.meaning, Meaning::Failure, "{code}");
-        assert!(verdict.note.contains("crashed") && verdict.note.contains("TypeError: argument"), "{}", verdict.note);
+        assert!(
+            verdict.note.contains("crashed") && verdict.note.contains("TypeError: argument"),
+            "{}",
+            verdict.note
+        );
         assert_eq!(verdict.findings[0].id, "upgrade-check-crashed");
     }
     let mut known = status();
@@ -186,17 +217,38 @@ fn checks_become_findings() {
     let verdict = judged(&status(), Exit::Code(1), checks("Warning").as_bytes());
     assert_eq!(verdict.meaning, Meaning::Warning);
     assert_eq!(verdict.figures["checks"], 2);
-    let [finding] = verdict.findings.as_slice() else { panic!("{:?}", verdict.findings) };
+    let [finding] = verdict.findings.as_slice() else {
+        panic!("{:?}", verdict.findings)
+    };
     assert_eq!(finding.id, "upgrade-check.older-than-n-1-computes");
     assert_eq!(finding.severity, Severity::Warning);
-    assert!(finding.message.ends_with("older than Train but the minimum is 30."), "{}", finding.message);
+    assert!(
+        finding.message.ends_with("older than Train but the minimum is 30."),
+        "{}",
+        finding.message
+    );
     let verdict = judged(&status(), Exit::Code(2), checks("Failure").as_bytes());
-    assert_eq!((verdict.meaning, verdict.findings[0].severity), (Meaning::Failure, Severity::Blocker));
+    assert_eq!(
+        (verdict.meaning, verdict.findings[0].severity),
+        (Meaning::Failure, Severity::Blocker)
+    );
     // Exit code and table at odds: the worse one counts.
-    assert_eq!(judged(&status(), Exit::Code(0), checks("Failure").as_bytes()).meaning, Meaning::Failure);
-    assert_eq!(judged(&status(), Exit::Code(0), checks("Warning").as_bytes()).meaning, Meaning::Warning);
-    assert_eq!(judged(&status(), Exit::Code(0), checks("Success").as_bytes()).meaning, Meaning::Success);
-    assert_eq!(judged(&status(), Exit::Code(0), b"").findings[0].id, "upgrade-check-silent");
+    assert_eq!(
+        judged(&status(), Exit::Code(0), checks("Failure").as_bytes()).meaning,
+        Meaning::Failure
+    );
+    assert_eq!(
+        judged(&status(), Exit::Code(0), checks("Warning").as_bytes()).meaning,
+        Meaning::Warning
+    );
+    assert_eq!(
+        judged(&status(), Exit::Code(0), checks("Success").as_bytes()).meaning,
+        Meaning::Success
+    );
+    assert_eq!(
+        judged(&status(), Exit::Code(0), b"").findings[0].id,
+        "upgrade-check-silent"
+    );
 }
 
 #[test]
@@ -204,7 +256,10 @@ fn a_failure_that_the_catalog_tolerates_is_shown_and_does_not_stop() {
     let mut tolerant = status();
     tolerant.exit_codes[2].meaning = Meaning::Warning;
     let verdict = judged(&tolerant, Exit::Code(2), checks("Failure").as_bytes());
-    assert_eq!((verdict.meaning, verdict.findings[0].severity), (Meaning::Warning, Severity::Warning));
+    assert_eq!(
+        (verdict.meaning, verdict.findings[0].severity),
+        (Meaning::Warning, Severity::Warning)
+    );
 }
 
 #[test]

@@ -82,12 +82,16 @@ impl Manifest {
             .map_err(|error| bad(error.to_string()))?;
         let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
         if manifest.format != FORMAT {
-            return Err(bad(format!("its format is {}, this program knows {FORMAT}", manifest.format)));
+            return Err(bad(format!(
+                "its format is {}, this program knows {FORMAT}",
+                manifest.format
+            )));
         }
         if manifest.series != *series {
             return Err(bad(format!("it belongs to {}", manifest.series)));
         }
-        let inside = |path: &str| !path.starts_with('/') && !path.split('/').any(|part| part == ".." || part.is_empty());
+        let inside =
+            |path: &str| !path.starts_with('/') && !path.split('/').any(|part| part == ".." || part.is_empty());
         if !inside(manifest.site_packages.as_str()) || !manifest.files.keys().all(|file| inside(file)) {
             return Err(bad("it names files outside of the environment".to_owned()));
         }
@@ -199,7 +203,9 @@ pub(crate) fn entry(environment: &Utf8Path, file: &Utf8Path, python: &str) -> st
 }
 
 pub(crate) fn mtime_of(meta: &std::fs::Metadata) -> i64 {
-    meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec())
+    meta.mtime()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(meta.mtime_nsec())
 }
 
 /// Where the byte code of a module is (PEP 3147; beside it in Python 2).
@@ -222,7 +228,10 @@ mod tests {
     #[test]
     fn byte_code_is_where_python_puts_it() {
         let file = Utf8Path::new("lib/x/a.b.py");
-        assert_eq!(byte_code(file, "3.11.7").unwrap(), "lib/x/__pycache__/a.b.cpython-311.pyc");
+        assert_eq!(
+            byte_code(file, "3.11.7").unwrap(),
+            "lib/x/__pycache__/a.b.cpython-311.pyc"
+        );
         assert_eq!(byte_code(file, "2.7.18").unwrap(), "lib/x/a.b.pyc");
         assert_eq!(byte_code(Utf8Path::new("lib/x/a.so"), "3.11.7"), None);
     }
@@ -248,15 +257,27 @@ mod tests {
             (("/format", serde_json::json!(9)), "format is 9"),
             (("/series", serde_json::json!("rocky")), "belongs to rocky"),
             (("/site_packages", serde_json::json!("../../etc")), "outside"),
-            (("/files", serde_json::json!({"/etc/passwd": {"size": 1, "mtime": 1, "sha256": ""}})), "outside"),
+            (
+                (
+                    "/files",
+                    serde_json::json!({"/etc/passwd": {"size": 1, "mtime": 1, "sha256": ""}}),
+                ),
+                "outside",
+            ),
             (("/python", serde_json::json!(3)), "invalid type"),
         ] {
             let (pointer, value) = change;
             let error = read(&|manifest| *manifest.pointer_mut(pointer).unwrap() = value.clone()).unwrap_err();
             let text = error.to_string();
-            assert!(text.contains(word) && text.contains("ffu env build train --force"), "{text}");
+            assert!(
+                text.contains(word) && text.contains("ffu env build train --force"),
+                "{text}"
+            );
         }
         std::fs::remove_file(place.join(NAME)).unwrap();
-        assert!(matches!(Manifest::read(&train, place), Err(EnvError::BadManifest { .. })));
+        assert!(matches!(
+            Manifest::read(&train, place),
+            Err(EnvError::BadManifest { .. })
+        ));
     }
 }

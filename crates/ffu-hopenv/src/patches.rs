@@ -78,7 +78,10 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&cached).unwrap(), "a old b twice twice");
         for (find, why) in [("old", "is not there"), ("twice", "there 2 times")] {
             let error = apply(&queens, &site, &patch(find)).unwrap_err().to_string();
-            assert!(error.contains(why) && error.contains("p1") && error.contains("keystone/x.py"), "{error}");
+            assert!(
+                error.contains(why) && error.contains("p1") && error.contains("keystone/x.py"),
+                "{error}"
+            );
         }
         let mut escaping = patch("x");
         escaping.file = "../x.py".into();

@@ -104,7 +104,14 @@ mod tests {
         assert_eq!(record_line(line), Some(("nova/__init__.py".into(), empty.into())));
         let quoted = "\"a,\"\"b\"\".py\",sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0";
         assert_eq!(record_line(quoted), Some(("a,\"b\".py".into(), empty.into())));
-        for none in ["x/RECORD,,", "x.py,md5=aa,1", "x.py,sha256=!!,1", "x.py,sha256=AAAA,1", "", "\"open"] {
+        for none in [
+            "x/RECORD,,",
+            "x.py,md5=aa,1",
+            "x.py,sha256=!!,1",
+            "x.py,sha256=AAAA,1",
+            "",
+            "\"open",
+        ] {
             assert_eq!(record_line(none), None, "{none}");
         }
     }

@@ -74,7 +74,9 @@ impl EnvStore {
     /// The store below a cache directory (`ffu`'s own is `${XDG_CACHE_HOME:-~/.cache}/ffu`), with this process' environment
     /// variables deciding how packages and interpreters are found.
     pub fn new(cache_root: impl Into<Utf8PathBuf>) -> EnvStore {
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
         EnvStore {
             cache_root: cache_root.into(),
             variables: std::env::vars_os().filter_map(text).collect(),
@@ -211,7 +213,12 @@ impl EnvStore {
     pub(crate) fn target(&self, series: &Series) -> Result<Option<Utf8PathBuf>, EnvError> {
         let link = self.directory().join(series.as_str());
         let target = match link.read_link_utf8() {
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidInput) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidInput
+                ) =>
+            {
                 return Ok(None);
             }
             other => other.map_err(EnvError::io("read", &link))?,
@@ -318,13 +325,25 @@ mod tests {
         let list: Vec<Series> = ["2025.1", "2025.2"].map(|series| series.parse().unwrap()).into();
         let begun = Mutex::new(Vec::new());
         let note = |event: BuildEvent| begun.lock().unwrap().push(event);
-        let error = store.build_all(&catalog, &list, &BuildOptions::default(), &note).unwrap_err();
-        let EnvError::DiskFull { series, free_mib: 5, .. } = &error else { panic!("{error}") };
+        let error = store
+            .build_all(&catalog, &list, &BuildOptions::default(), &note)
+            .unwrap_err();
+        let EnvError::DiskFull {
+            series, free_mib: 5, ..
+        } = &error
+        else {
+            panic!("{error}")
+        };
         assert_eq!(series, "2025.1, 2025.2");
         assert!(begun.lock().unwrap().is_empty());
         // The same for one, after the interpreter (which this machine may lack) was found.
-        let error = store.build(&catalog, &list[0], &BuildOptions::default(), &note).unwrap_err();
-        assert!(matches!(error, EnvError::DiskFull { .. } | EnvError::NoInterpreter { .. }), "{error}");
+        let error = store
+            .build(&catalog, &list[0], &BuildOptions::default(), &note)
+            .unwrap_err();
+        assert!(
+            matches!(error, EnvError::DiskFull { .. } | EnvError::NoInterpreter { .. }),
+            "{error}"
+        );
         let installing = |event: &BuildEvent| matches!(event.kind, BuildEventKind::Stage(_));
         assert!(!begun.lock().unwrap().iter().any(installing));
     }
@@ -343,7 +362,10 @@ mod tests {
         }
         std::fs::create_dir(store.directory().join("train@1")).unwrap();
         std::os::unix::fs::symlink("train@1", store.directory().join("train")).unwrap();
-        assert!(matches!(store.list().unwrap().as_slice(), [Err(EnvError::BadManifest { .. })]));
+        assert!(matches!(
+            store.list().unwrap().as_slice(),
+            [Err(EnvError::BadManifest { .. })]
+        ));
         std::fs::create_dir(store.directory().join("train@2")).unwrap();
         assert!(store.remove(&train).unwrap());
         assert!(!store.directory().join("train@1").exists() && !store.directory().join("train@2").exists());
@@ -353,12 +375,16 @@ mod tests {
     fn one_build_of_a_series_at_a_time() {
         let (_keep, store) = place();
         let train: Series = "train".parse().unwrap();
-        let lock = store.lock(&train, &StopFlag::new(), || panic!("nobody else is there")).unwrap();
+        let lock = store
+            .lock(&train, &StopFlag::new(), || panic!("nobody else is there"))
+            .unwrap();
         assert!(matches!(store.remove(&train), Err(EnvError::InUse { .. })));
         let stop = StopFlag::new();
         let error = store.lock(&train, &stop, || stop.raise()).unwrap_err();
         assert!(matches!(error, EnvError::Stopped { .. }), "{error}");
         drop(lock);
-        store.lock(&train, &StopFlag::new(), || panic!("nobody else is there")).unwrap();
+        store
+            .lock(&train, &StopFlag::new(), || panic!("nobody else is there"))
+            .unwrap();
     }
 }

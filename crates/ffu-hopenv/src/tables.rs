@@ -86,7 +86,12 @@ impl MigrationTable {
             self.in_table &= line.starts_with('+');
             return;
         };
-        let cells: Vec<&str> = inner.strip_suffix('|').unwrap_or(inner).split('|').map(str::trim).collect();
+        let cells: Vec<&str> = inner
+            .strip_suffix('|')
+            .unwrap_or(inner)
+            .split('|')
+            .map(str::trim)
+            .collect();
         if let [name, found, moved] = cells.as_slice() {
             if *name == "Migration" {
                 self.in_table = true;
@@ -181,6 +186,9 @@ Running batches of 50 until complete
         let mut table = MigrationTable::default();
         tabulate.lines().for_each(|line| table.line(line));
         assert!(table.seen);
-        assert_eq!(table.left(), [("remove_temporary_admin_metadata_data_migration", 2)].into());
+        assert_eq!(
+            table.left(),
+            [("remove_temporary_admin_metadata_data_migration", 2)].into()
+        );
     }
 }

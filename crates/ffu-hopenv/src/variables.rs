@@ -109,10 +109,24 @@ mod tests {
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .into();
         let given = for_tools(&user, Utf8Path::new("/cache"));
-        for name in ["UV_INDEX_URL", "PIP_INDEX_URL", "https_proxy", "SSL_CERT_FILE", "HOME", "PATH"] {
+        for name in [
+            "UV_INDEX_URL",
+            "PIP_INDEX_URL",
+            "https_proxy",
+            "SSL_CERT_FILE",
+            "HOME",
+            "PATH",
+        ] {
             assert!(given.contains_key(name), "{name}");
         }
-        for name in ["PIP_TARGET", "UV_CONSTRAINT", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV", "OS_PASSWORD"] {
+        for name in [
+            "PIP_TARGET",
+            "UV_CONSTRAINT",
+            "PYTHONDONTWRITEBYTECODE",
+            "PYTHONPATH",
+            "VIRTUAL_ENV",
+            "OS_PASSWORD",
+        ] {
             assert!(!given.contains_key(name), "{name}");
         }
         assert_eq!(given["UV_CACHE_DIR"], "/cache/uv");

@@ -18,10 +18,8 @@ pub(crate) fn spawn_detached(mut command: Command) -> io::Result<u32> {
     let mut child = command.spawn()?;
     let pid = child.id();
     // Without someone who waits, a service that dies under a long-lived `ffu` would stay in the process table.
-    std::thread::Builder::new()
-        .name(format!("reap-{pid}"))
-        .spawn(move || {
-            let _ = child.wait();
-        })?;
+    std::thread::Builder::new().name(format!("reap-{pid}")).spawn(move || {
+        let _ = child.wait();
+    })?;
     Ok(pid)
 }

@@ -191,7 +191,10 @@ mod tests {
         let (url, server) = serve(b"HTTP/1.1 300 Multiple Choices\r\nContent-Length: 0\r\n\r\n");
         assert_eq!(get_status(&url, Duration::from_secs(5)).unwrap(), 300);
         let request = String::from_utf8(server.join().unwrap()).unwrap();
-        assert!(request.starts_with("GET /v3?x=1 HTTP/1.1\r\nHost: 127.0.0.1:"), "{request}");
+        assert!(
+            request.starts_with("GET /v3?x=1 HTTP/1.1\r\nHost: 127.0.0.1:"),
+            "{request}"
+        );
     }
 
     #[test]
@@ -218,7 +221,10 @@ mod tests {
     #[test]
     fn urls_are_read_strictly() {
         let parsed = HttpUrl::parse("http://[::1]:8778").unwrap();
-        assert_eq!((parsed.host.as_str(), parsed.port, parsed.path.as_str()), ("::1", 8778, "/"));
+        assert_eq!(
+            (parsed.host.as_str(), parsed.port, parsed.path.as_str()),
+            ("::1", 8778, "/")
+        );
         assert_eq!(HttpUrl::parse("http://h?x").unwrap().path, "/?x");
         for bad in [
             "",

@@ -9,6 +9,7 @@ pub mod holders;
 pub mod http;
 pub mod process;
 mod proctable;
+mod runfiles;
 pub mod services;
 mod stop;
 mod supervisor;

@@ -118,7 +118,9 @@ pub struct Finished {
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// There is no such program.
-    #[error("the program {program} does not exist (or its interpreter does not): check the path and run the command again")]
+    #[error(
+        "the program {program} does not exist (or its interpreter does not): check the path and run the command again"
+    )]
     NoProgram {
         /// The program.
         program: Utf8PathBuf,
@@ -150,7 +152,9 @@ pub enum ProcessError {
         source: io::Error,
     },
     /// An earlier command with the same lock file still lives.
-    #[error("a command of an earlier run still works under {path} (`fuser -v {path}` shows it): wait until it has ended")]
+    #[error(
+        "a command of an earlier run still works under {path} (`fuser -v {path}` shows it): wait until it has ended"
+    )]
     StillRunning {
         /// The lock file.
         path: Utf8PathBuf,

@@ -44,7 +44,11 @@ impl Stat {
 /// Seconds of the epoch at which the machine booted.
 pub(crate) fn boot_time() -> Option<i64> {
     let text = std::fs::read_to_string("/proc/stat").ok()?;
-    text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+    text.lines()
+        .find_map(|line| line.strip_prefix("btime "))?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// The entry of a pid, if there is one.
@@ -63,7 +67,10 @@ fn parse(text: &str) -> Option<Stat> {
         pid: head.split_once(' ')?.0.parse().ok()?,
         state: fields.first()?.chars().next()?,
         group: fields.get(2)?.parse().ok()?,
-        ticks: number(11)?.saturating_add(number(12)?).saturating_add(number(13)?).saturating_add(number(14)?),
+        ticks: number(11)?
+            .saturating_add(number(12)?)
+            .saturating_add(number(13)?)
+            .saturating_add(number(14)?),
         start: number(19)?,
     })
 }
@@ -109,7 +116,10 @@ mod tests {
     fn hostile_program_names_do_not_shift_the_fields() {
         let line = "4242 (a) R 1 2 (b c) S 1 4240 4240 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 1\n";
         let stat = parse(line).unwrap();
-        assert_eq!((stat.pid, stat.state, stat.group, stat.start), (4242, 'S', 4240, 987_654));
+        assert_eq!(
+            (stat.pid, stat.state, stat.group, stat.start),
+            (4242, 'S', 4240, 987_654)
+        );
         assert_eq!(stat.ticks, 5 + 6 + 7 + 8);
         assert_eq!(stat.cpu(), Duration::from_millis(260));
         for bad in ["", "1", "1 (x", "1 (x)", "x (y) S 1 1", "1 (x) S 1 1 1"] {
@@ -121,7 +131,11 @@ mod tests {
     fn this_process_is_in_the_table() {
         let own = stat(nix::unistd::getpid().as_raw()).unwrap();
         assert!(own.is_alive());
-        assert!(all().iter().any(|process| process.pid == own.pid && process.start == own.start));
+        assert!(
+            all()
+                .iter()
+                .any(|process| process.pid == own.pid && process.start == own.start)
+        );
         let age = Timestamp::now().as_second() - own.started().unwrap().as_second();
         assert!((-5..86_400).contains(&age), "{age}");
     }

@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ffu_model::cloud::is_name;
-use ffu_model::digest::sha256_hex;
-use ffu_model::secret::mask;
 use nix::sys::signal::Signal;
 
 use crate::detach::spawn_detached;
@@ -21,15 +19,14 @@ use crate::holders::{holding, still_running};
 use crate::http::{HttpUrl, get_status};
 use crate::process::{ProcessError, take_lock};
 use crate::proctable::{self, Stat};
+use crate::runfiles::{Record, digest, excerpt, io_error, remove_file};
 use crate::services::{Probe, ServiceError, ServiceManager, UnitInfo, UnitStatus};
-use crate::unitfile::{UnitFile, write_atomically};
+use crate::unitfile::UnitFile;
 
 const POLL: Duration = Duration::from_millis(50);
 const ONE_PROBE: Duration = Duration::from_secs(5);
 /// A unit without a probe counts as started when it has lived so long.
 const SETTLED: Duration = Duration::from_millis(700);
-/// How much of a log an error shows, in bytes.
-const EXCERPT: u64 = 2048;
 
 /// Services as plain processes of a directory of unit files.
 #[derive(Clone, Debug)]
@@ -37,13 +34,6 @@ pub struct Supervisor {
     directory: Utf8PathBuf,
     start_timeout: Duration,
     stop_grace: Duration,
-}
-
-/// The content of a pid file.
-struct Record {
-    pid: i32,
-    start: u64,
-    unit_digest: String,
 }
 
 impl Supervisor {
@@ -142,21 +132,7 @@ impl Supervisor {
     }
 
     fn record(&self, unit: &str) -> Result<Option<Record>, ServiceError> {
-        let path = self.pid_path(unit);
-        let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|source| io_error("read", &path, source))?,
-        };
-        let mut words = text.split_ascii_whitespace();
-        let record = (|| {
-            Some(Record {
-                pid: words.next()?.parse().ok().filter(|pid| *pid > 1)?,
-                start: words.next()?.parse().ok()?,
-                unit_digest: words.next()?.to_owned(),
-            })
-        })();
-        // A file nobody can read is no record: the lock then says whether the process lives.
-        Ok(record)
+        Record::read(&self.pid_path(unit))
     }
 
     /// The living processes of a unit: the recorded one first, then any that hold its lock.
@@ -170,7 +146,11 @@ impl Supervisor {
             let mut others = holding(&lock);
             // The leader of the group first: that is the main process.
             others.sort_by_key(|process| (process.pid != process.group, process.start, process.pid));
-            processes.extend(others.into_iter().filter(|other| recorded.is_none_or(|r| r.pid != other.pid)));
+            processes.extend(
+                others
+                    .into_iter()
+                    .filter(|other| recorded.is_none_or(|r| r.pid != other.pid)),
+            );
         }
         processes
     }
@@ -215,10 +195,9 @@ impl Supervisor {
             })
         })?;
         let pid = pid.cast_signed();
-        // Gone already: then the wait that follows says so, from the lock.
+        // Gone already: then the wait that follows says so.
         if let Some(stat) = proctable::stat(pid) {
-            let text = format!("{pid} {} {}\n", stat.start, digest(unit));
-            write_atomically(&self.pid_path(&unit.name), text.as_bytes())?;
+            Record::of(unit, &stat).write(&self.pid_path(&unit.name))?;
         }
         Ok(pid)
     }
@@ -340,8 +319,12 @@ impl ServiceManager for Supervisor {
         while !living.is_empty() || groups.iter().any(|group| proctable::group_is_alive(*group)) {
             let now = Instant::now();
             if now >= kill_at {
-                living.iter().for_each(|process| proctable::signal_tree(process, Signal::SIGKILL));
-                groups.iter().for_each(|group| proctable::signal_group(*group, Signal::SIGKILL));
+                living
+                    .iter()
+                    .for_each(|process| proctable::signal_tree(process, Signal::SIGKILL));
+                groups
+                    .iter()
+                    .for_each(|group| proctable::signal_group(*group, Signal::SIGKILL));
             }
             if now >= give_up {
                 let pids: Vec<String> = living.iter().map(|process| process.pid.to_string()).collect();
@@ -396,49 +379,4 @@ fn check_name(unit: &str) -> Result<(), ServiceError> {
         unit: unit.chars().take(60).collect(),
         rule: "lower-case letters, digits, - and _, at most 64",
     })
-}
-
-fn digest(unit: &UnitFile) -> String {
-    // The series is part of it: the same command from a rebuilt environment is another service.
-    sha256_hex(format!("{unit:?}").as_bytes())
-}
-
-fn io_error(action: &'static str, path: &Utf8Path, source: io::Error) -> ServiceError {
-    ServiceError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
-}
-
-fn remove_file(path: &Utf8Path) -> Result<(), ServiceError> {
-    match std::fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(io_error("delete", path, source)),
-        _ => Ok(()),
-    }
-}
-
-/// The end of a log, masked.
-fn excerpt(log: &Utf8Path) -> String {
-    use std::io::{Read as _, Seek as _, SeekFrom};
-    let read = || -> io::Result<Vec<u8>> {
-        let mut file = std::fs::File::open(log)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(EXCERPT)))?;
-        let mut bytes = Vec::new();
-        file.take(EXCERPT).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    match read() {
-        Ok(bytes) => {
-            let text = String::from_utf8_lossy(&bytes);
-            // The first line may be half of one, and half a URL cannot be masked.
-            let whole = match text.split_once('\n') {
-                Some((_, rest)) if bytes.len() as u64 == EXCERPT => rest,
-                _ => &text,
-            };
-            mask(whole.trim_end(), &[])
-        }
-        Err(error) => format!("(cannot be read: {error})"),
-    }
 }

@@ -34,13 +34,21 @@ impl Systemd {
     /// twice systemd's own default for a start or stop.
     pub fn new(scratch: impl Into<Utf8PathBuf>) -> Systemd {
         let usual = ["/usr/bin/systemctl", "/bin/systemctl"];
-        let found = usual.iter().find(|path| Utf8Path::new(path).exists()).unwrap_or(&usual[0]);
+        let found = usual
+            .iter()
+            .find(|path| Utf8Path::new(path).exists())
+            .unwrap_or(&usual[0]);
         Systemd {
             systemctl: Utf8PathBuf::from(*found),
             scratch: scratch.into(),
             probes: BTreeMap::new(),
             timeout: Duration::from_secs(180),
         }
+    }
+
+    /// Whether systemd runs this host (sd_booted(3) asks the same).
+    pub fn is_here() -> bool {
+        Utf8Path::new("/run/systemd/system").is_dir()
     }
 
     /// With another `systemctl`.
@@ -63,9 +71,13 @@ impl Systemd {
         spec.stderr = self.scratch.join(format!("{base}.err"));
         spec.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         // Words in another language or colours would not be understood.
-        spec.environment = [("LC_ALL", "C"), ("PATH", "/usr/bin:/bin:/usr/sbin:/sbin"), ("SYSTEMD_COLORS", "0")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into();
+        spec.environment = [
+            ("LC_ALL", "C"),
+            ("PATH", "/usr/bin:/bin:/usr/sbin:/sbin"),
+            ("SYSTEMD_COLORS", "0"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
         let finished = run(&spec, &StopFlag::new());
         let output = read_limited(&spec.stdout);
         let message = read_limited(&spec.stderr);
@@ -104,7 +116,13 @@ impl ServiceManager for Systemd {
     }
 
     fn units(&self) -> Result<Vec<UnitInfo>, ServiceError> {
-        let list = self.systemctl(&["list-unit-files", "--type=service", "--no-legend", "--no-pager", "--full"])?;
+        let list = self.systemctl(&[
+            "list-unit-files",
+            "--type=service",
+            "--no-legend",
+            "--no-pager",
+            "--full",
+        ])?;
         Ok(parse_unit_files(&list))
     }
 
@@ -134,7 +152,9 @@ impl ServiceManager for Systemd {
             UnitStatus::Running { pid, .. } => Err(ServiceError::WouldNotStop {
                 unit: unit.to_owned(),
                 seconds: self.timeout.as_secs(),
-                detail: format!("process {pid} runs; something started it again: `systemctl mask --runtime {unit}` forbids that"),
+                detail: format!(
+                    "process {pid} runs; something started it again: `systemctl mask --runtime {unit}` forbids that"
+                ),
             }),
             _ => Ok(()),
         }
@@ -264,7 +284,11 @@ mod tests {
 
     #[test]
     fn states_are_understood() {
-        let UnitStatus::Running { pid: 812, started: Some(started) } = parse_show(RUNNING).status() else {
+        let UnitStatus::Running {
+            pid: 812,
+            started: Some(started),
+        } = parse_show(RUNNING).status()
+        else {
             panic!("{:?}", parse_show(RUNNING).status());
         };
         assert_eq!(started.as_second() - 7, proctable::boot_time().unwrap());
@@ -306,7 +330,10 @@ mod tests {
         systemd.start("nova-api.service").unwrap();
         let calls = std::fs::read_to_string(directory.join("calls")).unwrap();
         assert!(calls.contains("start -- nova-api.service\n"), "{calls}");
-        assert!(calls.contains("-- nova-api.service\n") && calls.contains("show --no-pager --property=LoadState"), "{calls}");
+        assert!(
+            calls.contains("-- nova-api.service\n") && calls.contains("show --no-pager --property=LoadState"),
+            "{calls}"
+        );
         let error = systemd.stop("nova-api.service").unwrap_err();
         assert!(matches!(error, ServiceError::WouldNotStop { .. }), "{error}");
         let left = std::fs::read_dir(directory).unwrap().flatten().count();
@@ -317,14 +344,26 @@ mod tests {
     fn what_systemctl_says_is_passed_on() {
         let keep = tempfile::tempdir().unwrap();
         let directory = Utf8Path::from_path(keep.path()).unwrap();
-        let error = systemctl(directory, STOPPED, 4).start("nova-api").unwrap_err().to_string();
-        assert!(error.contains("`systemctl start -- nova-api` failed (exit code 4): Failed: Access denied"), "{error}");
-        let error = systemctl(directory, ABSENT, 0).status("nova-api").unwrap_err().to_string();
+        let error = systemctl(directory, STOPPED, 4)
+            .start("nova-api")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("`systemctl start -- nova-api` failed (exit code 4): Failed: Access denied"),
+            "{error}"
+        );
+        let error = systemctl(directory, ABSENT, 0)
+            .status("nova-api")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("there is no unit nova-api in systemd"), "{error}");
         let missing = Systemd::new(directory).with_program(directory.join("none"));
         assert!(matches!(missing.status("nova-api"), Err(ServiceError::Process(_))));
         for bad in ["", "-x", "a b", "a/b", "a\0", "..", "ä"] {
-            assert!(matches!(missing.status(bad), Err(ServiceError::BadName { .. })), "{bad:?}");
+            assert!(
+                matches!(missing.status(bad), Err(ServiceError::BadName { .. })),
+                "{bad:?}"
+            );
         }
     }
 }

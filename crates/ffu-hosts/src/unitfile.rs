@@ -55,10 +55,16 @@ pub struct UnitProbe {
 impl UnitFile {
     /// Why it cannot be used, if so.
     pub fn refusal(&self) -> Option<String> {
-        for (what, name) in [("name", &self.name), ("service", &self.service), ("project", &self.project)] {
+        for (what, name) in [
+            ("name", &self.name),
+            ("service", &self.service),
+            ("project", &self.project),
+        ] {
             if !is_name(name) {
                 let shown: String = name.chars().take(60).collect();
-                return Some(format!("{what} {shown:?} is not a name (lower-case letters, digits, - and _)"));
+                return Some(format!(
+                    "{what} {shown:?} is not a name (lower-case letters, digits, - and _)"
+                ));
             }
         }
         match self.command.first() {
@@ -75,12 +81,15 @@ impl UnitFile {
         }
         let variables = self.environment.iter().flat_map(|(key, value)| [key, value]);
         let texts = || self.command.iter().chain(variables.clone());
-        if texts().any(|text| text.contains('\0')) || self.environment.keys().any(|key| key.is_empty() || key.contains('=')) {
+        if texts().any(|text| text.contains('\0'))
+            || self.environment.keys().any(|key| key.is_empty() || key.contains('='))
+        {
             return Some("a NUL byte, or a variable name that is empty or has a =".to_owned());
         }
         if texts().any(|text| mask(text, &[]) != *text) {
             return Some(
-                "a URL with a password in the command or the environment: put it into the service's configuration file".to_owned(),
+                "a URL with a password in the command or the environment: put it into the service's configuration file"
+                    .to_owned(),
             );
         }
         match &self.probe {

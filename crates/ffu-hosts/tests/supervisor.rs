@@ -119,17 +119,26 @@ fn a_service_that_dies_at_once_shows_its_log_masked() {
     let port = free_port();
     // A unit file with the URL itself would be refused.
     let script = "echo 'cannot reach mysql:/'/nova:hunter22@db/nova; exit 1";
-    place.supervisor.install(&place.unit("nova-api", script, Some(port))).unwrap();
+    place
+        .supervisor
+        .install(&place.unit("nova-api", script, Some(port)))
+        .unwrap();
     let error = place.supervisor.start("nova-api").unwrap_err();
     assert!(matches!(error, ServiceError::Died { .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("cannot reach mysql://nova:***@db/nova") && !text.contains("hunter22"), "{text}");
+    assert!(
+        text.contains("cannot reach mysql://nova:***@db/nova") && !text.contains("hunter22"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_service_that_dies_later_has_failed() {
     let place = Place::new();
-    place.supervisor.install(&place.unit("agent", "sleep 1.2", None)).unwrap();
+    place
+        .supervisor
+        .install(&place.unit("agent", "sleep 1.2", None))
+        .unwrap();
     place.supervisor.start("agent").unwrap();
     place.pid("agent");
     wait_for("the agent never failed", || {
@@ -146,7 +155,9 @@ fn workers_that_ignore_sigterm_are_killed_with_their_group() {
     let script = "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > worker; sleep 300; sleep 300' & sleep 300; sleep 300";
     place.supervisor.install(&place.unit("stubborn", script, None)).unwrap();
     place.supervisor.start("stubborn").unwrap();
-    wait_for("no worker", || std::fs::read_to_string(place.path("worker")).is_ok_and(|text| text.ends_with('\n')));
+    wait_for("no worker", || {
+        std::fs::read_to_string(place.path("worker")).is_ok_and(|text| text.ends_with('\n'))
+    });
     let worker = std::fs::read_to_string(place.path("worker")).unwrap();
     place.supervisor.stop("stubborn").unwrap();
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", worker.trim())).unwrap_or_default();
@@ -161,7 +172,10 @@ fn a_recycled_pid_is_never_killed() {
     let run = place.supervisor.directory().join("run");
     std::fs::create_dir_all(&run).unwrap();
     std::fs::write(run.join("old.pid"), format!("{} 1 x\n", std::process::id())).unwrap();
-    assert!(matches!(place.supervisor.status("old").unwrap(), UnitStatus::Failed { .. }));
+    assert!(matches!(
+        place.supervisor.status("old").unwrap(),
+        UnitStatus::Failed { .. }
+    ));
     place.supervisor.stop("old").unwrap();
     assert_eq!(place.supervisor.status("old").unwrap(), UnitStatus::Stopped);
     std::fs::write(run.join("old.pid"), "garbage").unwrap();
@@ -173,7 +187,10 @@ fn a_foreign_listener_is_not_taken_for_the_service() {
     let place = Place::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    place.supervisor.install(&place.unit("nova-api", &server(port), Some(port))).unwrap();
+    place
+        .supervisor
+        .install(&place.unit("nova-api", &server(port), Some(port)))
+        .unwrap();
     let error = place.supervisor.start("nova-api").unwrap_err();
     assert!(matches!(error, ServiceError::AddressTaken { .. }), "{error}");
     // Stopping what does not run does not wait for the stranger.
@@ -183,8 +200,13 @@ fn a_foreign_listener_is_not_taken_for_the_service() {
 #[test]
 fn a_service_that_never_answers_is_said_so() {
     let place = Place::new();
-    let supervisor = place.supervisor.clone().with_timeouts(Duration::from_millis(300), Duration::from_millis(300));
-    supervisor.install(&place.unit("deaf", "echo starting; sleep 300", Some(free_port()))).unwrap();
+    let supervisor = place
+        .supervisor
+        .clone()
+        .with_timeouts(Duration::from_millis(300), Duration::from_millis(300));
+    supervisor
+        .install(&place.unit("deaf", "echo starting; sleep 300", Some(free_port())))
+        .unwrap();
     let error = supervisor.start("deaf").unwrap_err();
     assert!(matches!(error, ServiceError::NoAnswer { .. }), "{error}");
     assert!(error.to_string().contains("no answer from 127.0.0.1"), "{error}");
@@ -202,7 +224,10 @@ fn unit_files_are_read_strictly() {
         (sound.replace("[\"/bin/sh\"", "[\"sh\""), "not an absolute path"),
         (sound.replace("\"keystone\"", "\"../x\""), "is not a name"),
         (sound.replace("\"train\"", "\"../../x\""), "cannot be a series"),
-        (sound.replace("\"true\"", "\"mysql://u:hunter22@h/x\""), "a URL with a password"),
+        (
+            sound.replace("\"true\"", "\"mysql://u:hunter22@h/x\""),
+            "a URL with a password",
+        ),
         (sound.replace("\"true\"", "\"a\\u0000b\""), "a NUL byte"),
         (sound.replace("command =", "command = 1 #"), "invalid type"),
         ("x".repeat(70_000), "larger than 64 KiB"),
@@ -218,11 +243,20 @@ fn unit_files_are_read_strictly() {
     assert!(supervisor.units().unwrap_err().to_string().contains("not UTF-8"));
     std::fs::write(supervisor.path("sound"), &sound).unwrap();
     for bad in ["../sound", "a/b", "", "A", "a\0"] {
-        assert!(matches!(supervisor.start(bad), Err(ServiceError::BadName { .. })), "{bad:?}");
+        assert!(
+            matches!(supervisor.start(bad), Err(ServiceError::BadName { .. })),
+            "{bad:?}"
+        );
     }
     let error = supervisor.start("absent").unwrap_err().to_string();
-    assert!(error.contains("there is no unit absent") && error.contains("known are sound"), "{error}");
+    assert!(
+        error.contains("there is no unit absent") && error.contains("known are sound"),
+        "{error}"
+    );
     let mut hostile = place.unit("sound", "true", None);
     hostile.name = "../escape".into();
-    assert!(matches!(supervisor.install(&hostile), Err(ServiceError::BadUnitFile { .. })));
+    assert!(matches!(
+        supervisor.install(&hostile),
+        Err(ServiceError::BadUnitFile { .. })
+    ));
 }

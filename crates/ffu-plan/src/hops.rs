@@ -71,6 +71,14 @@ fn firsts<'a>(context: &Context<'a>, project: &'a Project, hop: &Hop) -> impl It
 }
 
 fn lane(context: &mut Context<'_>, hop: &Hop, project: &Project) -> Result<(), PlanError> {
+    let missing = context.catalog.missing.iter().find(|m| m.project == project.name && m.series == hop.to);
+    if let Some(missing) = missing {
+        context.report.decisions.push(format!(
+            "{} {} of {} cannot be installed ({}): {}; still linear, since {}",
+            project.name, missing.version, hop.to, missing.reason, missing.instead, missing.why_linear
+        ));
+        return Ok(());
+    }
     let mut needs: Vec<String> = context.tails.get(&project.name).cloned().unwrap_or(context.phase_ends.clone());
     for first in firsts(context, project, hop) {
         needs.extend(context.tails.get(first).cloned().unwrap_or_default());
@@ -422,7 +430,8 @@ fn checks<'a>(context: &Context<'a>, series: &Series) -> Vec<(&'a Project, &'a C
     let mut found = Vec::new();
     for project in context.projects.iter().copied() {
         for command in context.catalog_commands(project, series) {
-            if !command.needs_services.is_empty() {
+            let installed = !context.catalog.missing.iter().any(|m| m.project == project.name && m.series == *series);
+            if installed && !command.needs_services.is_empty() {
                 found.push((project, command));
             }
         }

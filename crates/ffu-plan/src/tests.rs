@@ -148,6 +148,14 @@ fn placement_is_extracted_on_entering_train_after_nova_s_api_database_stopped_mo
 }
 
 #[test]
+fn a_release_that_cannot_be_installed_is_left_out_and_said() {
+    let plan = planned("pike", "rocky");
+    assert!(!plan.steps.iter().any(|s| s.id.starts_with("hops.queens.glance")));
+    assert!(plan.steps.iter().any(|s| s.id.starts_with("hops.rocky.glance")));
+    assert!(plan.report.decisions.iter().any(|d| d.starts_with("glance 16") && d.contains("still linear")));
+}
+
+#[test]
 fn nothing_starts_before_the_checkpoint_and_nothing_irreversible_before_release() {
     let plan = planned("train", "2024.1");
     for step in &plan.steps {

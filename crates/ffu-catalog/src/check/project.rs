@@ -7,8 +7,7 @@ use crate::error::{Problem, shown};
 use crate::load::Report;
 use crate::locate::Place;
 use crate::overlay::text;
-use crate::query;
-use crate::types::{CommandEntry, ExtractionEntry, InvariantEntry, Project, RunEntry, ServiceEntry};
+use crate::types::{CommandEntry, Project, RunEntry, ServiceEntry};
 use ffu_model::step::ConfigStyle;
 
 /// Every mistake of a project's file.
@@ -68,56 +67,7 @@ pub(super) fn check<'a>(
     for (index, service) in project.service.iter().enumerate() {
         check_service(known, report, &root.name("service").at(index), service, services);
     }
-    for (index, drain) in project.drain.iter().enumerate() {
-        let place = root.name("drain").at(index);
-        role(report, &place.name("database"), project, &drain.database);
-        known.span(report, &place, &drain.since, &drain.until);
-        if let Some(reason) = query::refusal(&drain.query) {
-            report.add(&place.name("query"), Problem::Query { reason });
-        }
-    }
-    for (index, invariant) in project.invariant.iter().enumerate() {
-        check_invariant(known, report, &root.name("invariant").at(index), invariant, invariants);
-    }
-    let settings = project
-        .setting
-        .iter()
-        .enumerate()
-        .map(|(index, setting)| ("setting", index, setting));
-    let for_commands = project.command_setting.iter().enumerate();
-    for (table, index, setting) in settings.chain(for_commands.map(|(index, s)| ("command_setting", index, s))) {
-        let place = root.name(table).at(index);
-        known.span(report, &place, &setting.since, &setting.until);
-        if !project.config.iter().any(|config| config.path == setting.file) {
-            let choices = project
-                .config
-                .iter()
-                .map(|config| config.path.as_str())
-                .collect::<Vec<_>>()
-                .join(", ");
-            report.add(
-                &place.name("file"),
-                unknown("configuration file", &setting.file, choices),
-            );
-        }
-        for (field, value) in [
-            ("section", &setting.section),
-            ("option", &setting.option),
-            ("value", &setting.value),
-        ] {
-            let breaks_a_line = value.chars().any(char::is_control) || (field != "value" && value.is_empty());
-            if breaks_a_line || (field != "value" && value.contains(['[', ']', '='])) {
-                report.add(
-                    &place.name(field),
-                    bad_value(field, value, "cannot be written to a configuration file"),
-                );
-            }
-        }
-        source(report, &place, "setting", &setting.option, &setting.reason);
-    }
-    for (index, extraction) in project.extraction.iter().enumerate() {
-        check_extraction(known, report, &root.name("extraction").at(index), project, extraction);
-    }
+    super::data::check(known, report, &root, project, invariants);
     for (index, after) in project.after.iter().enumerate() {
         let place = root.name("after").at(index);
         known.span(report, &place, &after.since, &after.until);
@@ -304,104 +254,13 @@ fn check_run(report: &mut Report<'_>, entry: &Place<'_>, service: &ServiceEntry,
     }
 }
 
-fn check_invariant<'a>(
-    known: &Known<'_>,
-    report: &mut Report<'_>,
-    place: &Place<'_>,
-    invariant: &'a InvariantEntry,
-    invariants: &mut BTreeSet<&'a str>,
-) {
-    // Ids have the form project.thing, and both parts are names.
-    let fine = invariant.id.split('.').all(ffu_model::cloud::is_name);
-    if !fine {
-        report.add(
-            &place.name("id"),
-            Problem::BadName {
-                what: "invariant",
-                name: shown(&invariant.id),
-            },
-        );
-    } else if !invariants.insert(&invariant.id) {
-        report.add(
-            &place.name("id"),
-            Problem::Duplicate {
-                what: "invariant",
-                name: invariant.id.clone(),
-            },
-        );
-    }
-    identifier(report, &place.name("table"), "table", &invariant.table);
-    for (field, columns) in [("key", &invariant.key), ("except", &invariant.except)] {
-        for column in columns {
-            identifier(report, &place.name(field), "column", column);
-        }
-    }
-    if invariant.key.is_empty() {
-        report.add(
-            &place.name("key"),
-            Problem::Incomplete(format!("invariant {:?} needs a key", shown(&invariant.id))),
-        );
-    }
-    if !invariant.filter.is_empty()
-        && let Some(reason) = query::filter_refusal(&invariant.filter)
-    {
-        report.add(&place.name("filter"), Problem::Query { reason });
-    }
-    if !invariant.except.is_empty() {
-        source(report, place, "excepted columns of", &invariant.id, &invariant.source);
-    }
-    if invariant.place.is_empty() {
-        report.add(
-            place,
-            Problem::Incomplete(format!("invariant {:?} needs a place", shown(&invariant.id))),
-        );
-    }
-    for (number, entry) in invariant.place.iter().enumerate() {
-        let at = place.name("place").at(number);
-        known.database(report, &at, ("project", &entry.project), ("database", &entry.database));
-        known.span(report, &at, &entry.since, &entry.until);
-    }
-}
-
-fn check_extraction(
-    known: &Known<'_>,
-    report: &mut Report<'_>,
-    place: &Place<'_>,
-    project: &Project,
-    entry: &ExtractionEntry,
-) {
-    known.series(report, &place.name("entering"), &entry.entering);
-    match entry.from.split_once('/') {
-        Some((from, from_role)) => known.database(report, place, ("from", from), ("from", from_role)),
-        None => report.add(
-            &place.name("from"),
-            bad_value("database", &entry.from, "has not the form project/role"),
-        ),
-    }
-    role(report, &place.name("to"), project, &entry.to);
-    for table in &entry.tables {
-        identifier(report, &place.name("tables"), "table", table);
-    }
-    if entry.stamp.is_empty() || !entry.stamp.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        report.add(
-            &place.name("stamp"),
-            bad_value("revision", &entry.stamp, "is not an alembic revision"),
-        );
-    }
-    relative(report, &place.name("config"), &entry.config);
-    for (number, copy) in entry.copy_sections.iter().enumerate() {
-        relative(report, &place.name("copy_sections").at(number).name("file"), &copy.file);
-    }
-    source(report, place, "extraction", &entry.from, &entry.source);
-}
-
-fn role(report: &mut Report<'_>, place: &Place<'_>, project: &Project, role: &str) {
+pub(super) fn role(report: &mut Report<'_>, place: &Place<'_>, project: &Project, role: &str) {
     if !project.database.iter().any(|database| database.role == role) {
         report.add(place, unknown("database role", role, roles(project)));
     }
 }
 
-fn relative(report: &mut Report<'_>, place: &Place<'_>, path: &str) {
+pub(super) fn relative(report: &mut Report<'_>, place: &Place<'_>, path: &str) {
     let plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if !plain || path.contains(['\\', '\0']) || path.len() > 255 {
         report.add(
@@ -411,7 +270,7 @@ fn relative(report: &mut Report<'_>, place: &Place<'_>, path: &str) {
     }
 }
 
-fn program(report: &mut Report<'_>, place: &Place<'_>, program: &str) {
+pub(super) fn program(report: &mut Report<'_>, place: &Place<'_>, program: &str) {
     let fine = program.starts_with(|c: char| c.is_ascii_alphanumeric())
         && program.len() <= 64
         && program.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
@@ -427,7 +286,7 @@ fn program(report: &mut Report<'_>, place: &Place<'_>, program: &str) {
     }
 }
 
-fn identifier(report: &mut Report<'_>, place: &Place<'_>, what: &'static str, name: &str) {
+pub(super) fn identifier(report: &mut Report<'_>, place: &Place<'_>, what: &'static str, name: &str) {
     let fine = (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !fine {
         report.add(
@@ -437,7 +296,7 @@ fn identifier(report: &mut Report<'_>, place: &Place<'_>, what: &'static str, na
     }
 }
 
-fn environment_name(report: &mut Report<'_>, place: &Place<'_>, name: &str) {
+pub(super) fn environment_name(report: &mut Report<'_>, place: &Place<'_>, name: &str) {
     // Variables that change which code runs are none of a catalog's business.
     let loads_code = name.starts_with("LD_") || name.starts_with("PYTHON") || name == "PATH";
     let fine = !name.is_empty()

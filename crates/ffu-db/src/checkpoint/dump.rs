@@ -29,8 +29,12 @@ pub(super) fn save(dir: &Utf8Path, target: &Target, control: &Control) -> Result
         schema: schema.clone(),
         saved: None,
     };
-    let Some(facts) = server.schema_facts(&schema)? else { return Ok(saved) };
-    let Some(fingerprint) = crate::fingerprint::fingerprint(&server, &schema, control)? else { return Ok(saved) };
+    let Some(facts) = server.schema_facts(&schema)? else {
+        return Ok(saved);
+    };
+    let Some(fingerprint) = crate::fingerprint::fingerprint(&server, &schema, control)? else {
+        return Ok(saved);
+    };
     let name = dump_name(&target.key);
     let path = dir.join(&name);
     let file = OpenOptions::new()
@@ -39,8 +43,18 @@ pub(super) fn save(dir: &Utf8Path, target: &Target, control: &Control) -> Result
         .mode(0o600)
         .open(&path)
         .map_err(|e| DbError::io("cannot create", &path, e))?;
-    let call = Call { url: &url, private_dir: dir, during: format!("dumping database {schema}"), control };
-    let written = write_dump(&path, file, |file| file.sync_all(), |sink| call.dump(&schema, &[], sink));
+    let call = Call {
+        url: &url,
+        private_dir: dir,
+        during: format!("dumping database {schema}"),
+        control,
+    };
+    let written = write_dump(
+        &path,
+        file,
+        |file| file.sync_all(),
+        |sink| call.dump(&schema, &[], sink),
+    );
     let written = match written {
         Ok(written) => written,
         Err(error) => {
@@ -75,31 +89,53 @@ fn write_dump<W: Write>(
     produce: impl FnOnce(&mut dyn Write) -> Result<(), DbError>,
 ) -> Result<Written, DbError> {
     let full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-    let mut hashed = Hashed { inner: file, hash: Sha256::new(), bytes: 0 };
+    let mut hashed = Hashed {
+        inner: file,
+        hash: Sha256::new(),
+        bytes: 0,
+    };
     let result = (|| {
-        let mut encoder = zstd::Encoder::new(&mut hashed, LEVEL).map_err(|e| DbError::io("cannot compress", path, e))?;
-        let mut tail = Tail { inner: &mut encoder, tail: Vec::new(), bytes: 0 };
+        let mut encoder =
+            zstd::Encoder::new(&mut hashed, LEVEL).map_err(|e| DbError::io("cannot compress", path, e))?;
+        let mut tail = Tail {
+            inner: &mut encoder,
+            tail: Vec::new(),
+            bytes: 0,
+        };
         produce(&mut tail)?;
         let (tail, raw_bytes) = (std::mem::take(&mut tail.tail), tail.bytes);
         encoder.finish().map_err(|e| DbError::io("cannot write", path, e))?;
         Ok((tail, raw_bytes))
     })();
     let (tail, raw_bytes) = result.map_err(|error| match error {
-        DbError::Io { source, .. } if full(&source) => DbError::DiskFull { path: path.to_owned(), written: hashed.bytes },
+        DbError::Io { source, .. } if full(&source) => DbError::DiskFull {
+            path: path.to_owned(),
+            written: hashed.bytes,
+        },
         other => other,
     })?;
     sync(&mut hashed.inner).map_err(|error| {
         if full(&error) {
-            DbError::DiskFull { path: path.to_owned(), written: hashed.bytes }
+            DbError::DiskFull {
+                path: path.to_owned(),
+                written: hashed.bytes,
+            }
         } else {
             DbError::io("cannot write", path, error)
         }
     })?;
     if !is_whole(&tail) {
         let reason = "the dump program ended without its last line, `-- Dump completed`".to_owned();
-        return Err(DbError::BadCheckpoint { path: path.to_owned(), reason });
+        return Err(DbError::BadCheckpoint {
+            path: path.to_owned(),
+            reason,
+        });
     }
-    Ok(Written { sha256: ffu_model::digest::hex(&hashed.hash.finalize()), bytes: hashed.bytes, raw_bytes })
+    Ok(Written {
+        sha256: ffu_model::digest::hex(&hashed.hash.finalize()),
+        bytes: hashed.bytes,
+        raw_bytes,
+    })
 }
 
 /// Whether the last line is the trailer.
@@ -143,7 +179,8 @@ impl<W: Write> Write for Tail<W> {
         let count = self.inner.write(bytes)?;
         self.bytes += count as u64;
         let passed = &bytes[..count];
-        self.tail.extend_from_slice(&passed[passed.len().saturating_sub(KEPT)..]);
+        self.tail
+            .extend_from_slice(&passed[passed.len().saturating_sub(KEPT)..]);
         let excess = self.tail.len().saturating_sub(KEPT);
         self.tail.drain(..excess);
         Ok(count)
@@ -185,27 +222,41 @@ mod tests {
         let mut state = 1_u64;
         for _ in 0..200_000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            sink.write_all(&state.to_le_bytes()).map_err(|e| DbError::io("cannot go on with the stream of", "dump", e))?;
+            sink.write_all(&state.to_le_bytes())
+                .map_err(|e| DbError::io("cannot go on with the stream of", "dump", e))?;
         }
-        sink.write_all(b"\n-- Dump completed on 2026\n").map_err(|e| DbError::io("cannot write", "dump", e))
+        sink.write_all(b"\n-- Dump completed on 2026\n")
+            .map_err(|e| DbError::io("cannot write", "dump", e))
     }
 
     #[test]
     fn a_disk_that_fills_up_is_said_to_be_full() {
-        let error = write_dump(Utf8Path::new("/d/x.sql.zst"), Small(Vec::new(), 300_000), |_| Ok(()), noise);
+        let error = write_dump(
+            Utf8Path::new("/d/x.sql.zst"),
+            Small(Vec::new(), 300_000),
+            |_| Ok(()),
+            noise,
+        );
         match error {
             Err(DbError::DiskFull { path, written }) => assert_eq!((path.as_str(), written), ("/d/x.sql.zst", 300_000)),
             other => panic!("{:?}", other.map(|w| w.bytes)),
         }
         let device = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let error = write_dump(Utf8Path::new("/d/y.sql.zst"), device, |_| Ok(()), noise).err().unwrap();
+        let error = write_dump(Utf8Path::new("/d/y.sql.zst"), device, |_| Ok(()), noise)
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("became full"), "{error}");
     }
 
     #[test]
     fn a_dump_without_its_last_line_is_none() {
-        let half = |sink: &mut dyn Write| sink.write_all(b"-- x\nINSERT INTO t VALUES ('-- Dump completed')").map_err(|e| DbError::io("w", "d", e));
-        let error = write_dump(Utf8Path::new("x"), Vec::new(), |_| Ok(()), half).err().unwrap();
+        let half = |sink: &mut dyn Write| {
+            sink.write_all(b"-- x\nINSERT INTO t VALUES ('-- Dump completed')")
+                .map_err(|e| DbError::io("w", "d", e))
+        };
+        let error = write_dump(Utf8Path::new("x"), Vec::new(), |_| Ok(()), half)
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("without its last line"), "{error}");
         let written = write_dump(Utf8Path::new("x"), Small(Vec::new(), 4_000_000), |_| Ok(()), noise).unwrap();
         assert_eq!(written.raw_bytes, 1_600_027);

@@ -103,14 +103,23 @@ impl Manifest {
 
     /// Bytes of all dumps.
     pub fn bytes(&self) -> u64 {
-        self.databases.iter().filter_map(|d| d.saved.as_ref()).map(|dump| dump.bytes).sum()
+        self.databases
+            .iter()
+            .filter_map(|d| d.saved.as_ref())
+            .map(|dump| dump.bytes)
+            .sum()
     }
 }
 
 /// The file name of a database's dump: a role may hold anything but NUL, a file name may not.
 pub(super) fn dump_name(key: &DatabaseKey) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let role: String = key.role.chars().map(|c| if safe(c) { c } else { '_' }).take(80).collect();
+    let role: String = key
+        .role
+        .chars()
+        .map(|c| if safe(c) { c } else { '_' })
+        .take(80)
+        .collect();
     if role == key.role {
         format!("{}-{role}.sql.zst", key.project)
     } else {
@@ -122,7 +131,9 @@ pub(super) fn dump_name(key: &DatabaseKey) -> String {
 /// Whether a name from a manifest stays in the checkpoint's directory.
 fn is_inside(name: &str) -> bool {
     let plain = |part: &str| {
-        !part.is_empty() && !part.starts_with('.') && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     };
     match name.split_once('/') {
         Some((directory, file)) => directory == "files" && plain(file),
@@ -131,7 +142,10 @@ fn is_inside(name: &str) -> bool {
 }
 
 fn broken(path: &Utf8Path, reason: impl Into<String>) -> DbError {
-    DbError::BadCheckpoint { path: path.to_owned(), reason: reason.into() }
+    DbError::BadCheckpoint {
+        path: path.to_owned(),
+        reason: reason.into(),
+    }
 }
 
 fn private_directory(path: &Utf8Path) -> Result<(), DbError> {
@@ -147,8 +161,13 @@ fn private_directory(path: &Utf8Path) -> Result<(), DbError> {
 pub(super) fn prepare_directory(dir: &Utf8Path) -> Result<(), DbError> {
     private_directory(dir)?;
     crate::client::remove_leftovers(dir);
-    for entry in fs::read_dir(dir).map_err(|e| DbError::io("cannot read", dir, e))?.flatten() {
-        let Ok(path) = Utf8PathBuf::from_path_buf(entry.path()) else { continue };
+    for entry in fs::read_dir(dir)
+        .map_err(|e| DbError::io("cannot read", dir, e))?
+        .flatten()
+    {
+        let Ok(path) = Utf8PathBuf::from_path_buf(entry.path()) else {
+            continue;
+        };
         let name = path.file_name().unwrap_or_default();
         let result = if name == "files" {
             fs::remove_dir_all(&path)
@@ -176,30 +195,43 @@ pub(super) fn write(dir: &Utf8Path, manifest: &Manifest) -> Result<(), DbError> 
 /// [`DbError::BadCheckpoint`] if there is none, or it is of another format, or names files outside the directory.
 pub fn load(dir: &Utf8Path) -> Result<Manifest, DbError> {
     let path = dir.join(FILE);
-    let metadata = fs::metadata(&path).map_err(|e| broken(&path, format!("there is no whole checkpoint here ({e})")))?;
+    let metadata =
+        fs::metadata(&path).map_err(|e| broken(&path, format!("there is no whole checkpoint here ({e})")))?;
     if metadata.len() > MAX_BYTES {
         return Err(broken(&path, "the manifest is larger than 64 MiB"));
     }
     let bytes = fs::read(&path).map_err(|e| DbError::io("cannot read", &path, e))?;
     let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|e| broken(&path, e.to_string()))?;
     if manifest.format != FORMAT {
-        return Err(broken(&path, format!("format {} is unknown, this program knows {FORMAT}", manifest.format)));
+        return Err(broken(
+            &path,
+            format!("format {} is unknown, this program knows {FORMAT}", manifest.format),
+        ));
     }
     for database in &manifest.databases {
         crate::quote::identifier("schema", &database.schema)?;
         let Some(dump) = &database.saved else { continue };
         if !is_inside(&dump.file) {
-            return Err(broken(&path, format!("{:?} is not a file of this directory", dump.file)));
+            return Err(broken(
+                &path,
+                format!("{:?} is not a file of this directory", dump.file),
+            ));
         }
         let name = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !name(&dump.charset) || !name(&dump.collation) {
-            return Err(broken(&path, format!("{}: character set or collation is not a name", database.key)));
+            return Err(broken(
+                &path,
+                format!("{}: character set or collation is not a name", database.key),
+            ));
         }
     }
     for file in &manifest.files {
         let normal = file.path.is_absolute()
             && !file.path.as_str().contains('\0')
-            && !file.path.components().any(|part| matches!(part, camino::Utf8Component::ParentDir));
+            && !file
+                .path
+                .components()
+                .any(|part| matches!(part, camino::Utf8Component::ParentDir));
         if !normal || file.saved.as_ref().is_some_and(|saved| !is_inside(&saved.copy)) {
             return Err(broken(&path, format!("{:?} or its copy is not a safe path", file.path)));
         }
@@ -220,7 +252,13 @@ pub(super) fn write_connections(dir: &Utf8Path, targets: &[Target]) -> Result<()
         .iter()
         .map(|target| {
             let url = target.access.service.to_url().expose().to_owned();
-            (target.key.to_string(), Connection { url, admin: target.access.admin.clone() })
+            (
+                target.key.to_string(),
+                Connection {
+                    url,
+                    admin: target.access.admin.clone(),
+                },
+            )
         })
         .collect();
     let bytes = serde_json::to_vec_pretty(&connections).map_err(|e| broken(dir, e.to_string()))?;
@@ -254,7 +292,10 @@ mod tests {
         assert_eq!(dump_name(&DatabaseKey::new("nova", "cell0")), "nova-cell0.sql.zst");
         let slash = dump_name(&DatabaseKey::new("nova", "cell:a/../b"));
         let under = dump_name(&DatabaseKey::new("nova", "cell:a____b"));
-        assert!(is_inside(&slash) && is_inside(&under) && slash != under, "{slash} {under}");
+        assert!(
+            is_inside(&slash) && is_inside(&under) && slash != under,
+            "{slash} {under}"
+        );
     }
 
     #[test]
@@ -268,7 +309,10 @@ mod tests {
         };
         for (text, expected) in [
             ("{}".to_owned(), "missing field"),
-            (r#"{"format":2,"created":"2026-01-01T00:00:00Z","databases":[],"files":[]}"#.to_owned(), "format 2"),
+            (
+                r#"{"format":2,"created":"2026-01-01T00:00:00Z","databases":[],"files":[]}"#.to_owned(),
+                "format 2",
+            ),
             (file("/etc/../root/x", "files/0"), "not a safe path"),
             (file("etc/x", "files/0"), "not a safe path"),
             (file("/etc/x", "../../x"), "not a safe path"),
@@ -281,7 +325,10 @@ mod tests {
             assert!(error.contains(expected), "{text}: {error}");
         }
         fs::write(dir.join(FILE), file("/etc/x", "files/0001")).unwrap();
-        assert_eq!(load(dir).unwrap().copy_of(dir, Utf8Path::new("/etc/x")), Some(dir.join("files/0001")));
+        assert_eq!(
+            load(dir).unwrap().copy_of(dir, Utf8Path::new("/etc/x")),
+            Some(dir.join("files/0001"))
+        );
         fs::remove_file(dir.join(FILE)).unwrap();
         assert!(load(dir).unwrap_err().to_string().contains("no whole checkpoint"));
     }

@@ -47,7 +47,10 @@ pub fn prove(dir: &Utf8Path, proof: CheckpointProof, options: &Options) -> Resul
         prove_one(dir, database, access, proof, &control)
     })?;
     let (databases, findings): (Vec<_>, Vec<_>) = proven.into_iter().unzip();
-    Ok(ProofReport { databases, findings: findings.into_iter().flatten().collect() })
+    Ok(ProofReport {
+        databases,
+        findings: findings.into_iter().flatten().collect(),
+    })
 }
 
 fn prove_one(
@@ -73,7 +76,8 @@ fn prove_one(
         match in_scratch_schema(dir, saved, access, &server, control) {
             Ok(rows) => {
                 let tables = saved.fingerprint.tables.len();
-                let sentence = format!("{schema}: dump loaded into a scratch schema, {tables} tables and {rows} rows equal");
+                let sentence =
+                    format!("{schema}: dump loaded into a scratch schema, {tables} tables and {rows} rows equal");
                 return Ok((done(&saved.fingerprint.digest, sentence), None));
             }
             Err(DbError::NoAccess { user, .. } | DbError::MissingPrivilege { user, .. }) => {
@@ -93,13 +97,21 @@ fn prove_one(
         }
     }
     read_back(dir, saved, control)?;
-    let now = crate::fingerprint::fingerprint(&server, schema, control)?
-        .ok_or_else(|| DbError::UnknownSchema { address: server.address(), schema: schema.clone() })?;
+    let now = crate::fingerprint::fingerprint(&server, schema, control)?.ok_or_else(|| DbError::UnknownSchema {
+        address: server.address(),
+        schema: schema.clone(),
+    })?;
     if now.digest != saved.fingerprint.digest {
         let differences = restore::shown(&saved.fingerprint.diff(&now));
-        return Err(DbError::WrittenMeanwhile { what: format!("database {schema}"), differences });
+        return Err(DbError::WrittenMeanwhile {
+            what: format!("database {schema}"),
+            differences,
+        });
     }
-    let sentence = format!("{schema}: dump read back, {} bytes of SQL, the database is unchanged since", saved.raw_bytes);
+    let sentence = format!(
+        "{schema}: dump read back, {} bytes of SQL, the database is unchanged since",
+        saved.raw_bytes
+    );
     Ok((done(&saved.fingerprint.digest, sentence), finding))
 }
 
@@ -143,10 +155,17 @@ fn in_scratch_schema(
 
 fn read_back(dir: &Utf8Path, saved: &SavedDump, control: &Control) -> Result<(), DbError> {
     let path = dir.join(&saved.file);
-    let broken = |reason: String| DbError::BadCheckpoint { path: path.clone(), reason };
+    let broken = |reason: String| DbError::BadCheckpoint {
+        path: path.clone(),
+        reason,
+    };
     let file = BufReader::new(dump::open(&path)?);
     let mut decoder = zstd::Decoder::new(file).map_err(|e| broken(e.to_string()))?;
-    let mut tail = Tail { inner: std::io::sink(), tail: Vec::new(), bytes: 0 };
+    let mut tail = Tail {
+        inner: std::io::sink(),
+        tail: Vec::new(),
+        bytes: 0,
+    };
     let mut buffer = vec![0_u8; 1 << 20];
     loop {
         control.check("reading the dumps back")?;
@@ -156,7 +175,10 @@ fn read_back(dir: &Utf8Path, saved: &SavedDump, control: &Control) -> Result<(),
         }
     }
     if tail.bytes != saved.raw_bytes || !dump::is_whole(&tail.tail) {
-        return Err(broken(format!("{} bytes of SQL instead of {}, or no last line", tail.bytes, saved.raw_bytes)));
+        return Err(broken(format!(
+            "{} bytes of SQL instead of {}, or no last line",
+            tail.bytes, saved.raw_bytes
+        )));
     }
     Ok(())
 }

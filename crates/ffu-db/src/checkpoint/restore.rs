@@ -74,7 +74,10 @@ pub(super) fn check_file(dir: &Utf8Path, saved: &SavedDump, control: &Control) -
     let mut buffer = vec![0_u8; 1 << 20];
     loop {
         control.check("checking the dumps")?;
-        match file.read(&mut buffer).map_err(|e| DbError::io("cannot read", &path, e))? {
+        match file
+            .read(&mut buffer)
+            .map_err(|e| DbError::io("cannot read", &path, e))?
+        {
             0 => break,
             count => {
                 hash.update(&buffer[..count]);
@@ -83,13 +86,21 @@ pub(super) fn check_file(dir: &Utf8Path, saved: &SavedDump, control: &Control) -
         }
     }
     if bytes != saved.bytes || ffu_model::digest::hex(&hash.finalize()) != saved.sha256 {
-        let reason = format!("its content is not what was written ({bytes} bytes instead of {})", saved.bytes);
+        let reason = format!(
+            "its content is not what was written ({bytes} bytes instead of {})",
+            saved.bytes
+        );
         return Err(DbError::BadCheckpoint { path, reason });
     }
     Ok(())
 }
 
-fn restore(dir: &Utf8Path, database: &SavedDatabase, access: &Access, control: &Control) -> Result<DatabaseProof, DbError> {
+fn restore(
+    dir: &Utf8Path,
+    database: &SavedDatabase,
+    access: &Access,
+    control: &Control,
+) -> Result<DatabaseProof, DbError> {
     let schema = &database.schema;
     let url = access.strongest_url()?.with_schema(schema);
     let server = Server::connect(&url)?;
@@ -97,7 +108,11 @@ fn restore(dir: &Utf8Path, database: &SavedDatabase, access: &Access, control: &
     let Some(saved) = &database.saved else {
         server.drop_database(schema)?;
         let sentence = format!("{schema} did not exist at the checkpoint and was dropped");
-        return Ok(DatabaseProof { key: database.key.clone(), digest: String::new(), sentence });
+        return Ok(DatabaseProof {
+            key: database.key.clone(),
+            digest: String::new(),
+            sentence,
+        });
     };
     let rows = load_into(dir, saved, &server, &url, schema, control)?;
     Ok(DatabaseProof {
@@ -133,14 +148,25 @@ pub(super) fn load_into(
     )?;
     drop(session);
     let path = dir.join(&saved.file);
-    let mut source = zstd::Decoder::new(BufReader::new(dump::open(&path)?)).map_err(|e| DbError::io("cannot read", &path, e))?;
-    let call = Call { url, private_dir: dir, during: format!("loading database {schema}"), control };
+    let mut source =
+        zstd::Decoder::new(BufReader::new(dump::open(&path)?)).map_err(|e| DbError::io("cannot read", &path, e))?;
+    let call = Call {
+        url,
+        private_dir: dir,
+        during: format!("loading database {schema}"),
+        control,
+    };
     call.load(schema, &mut source)?;
-    let now = crate::fingerprint::fingerprint(server, schema, control)?
-        .ok_or_else(|| DbError::UnknownSchema { address: server.address(), schema: schema.to_owned() })?;
+    let now = crate::fingerprint::fingerprint(server, schema, control)?.ok_or_else(|| DbError::UnknownSchema {
+        address: server.address(),
+        schema: schema.to_owned(),
+    })?;
     if now.digest != saved.fingerprint.digest {
         let differences = saved.fingerprint.diff(&now);
-        return Err(DbError::FingerprintDiffers { what: format!("database {schema}"), differences: shown(&differences) });
+        return Err(DbError::FingerprintDiffers {
+            what: format!("database {schema}"),
+            differences: shown(&differences),
+        });
     }
     Ok(now.rows())
 }

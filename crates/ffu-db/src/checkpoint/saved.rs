@@ -14,12 +14,19 @@ use crate::error::DbError;
 const MAX_BYTES: u64 = 64 << 20;
 
 fn broken(path: &Utf8Path, reason: impl Into<String>) -> DbError {
-    DbError::BadCheckpoint { path: path.to_owned(), reason: reason.into() }
+    DbError::BadCheckpoint {
+        path: path.to_owned(),
+        reason: reason.into(),
+    }
 }
 
 /// Copies files into the checkpoint; a file that does not exist is recorded as absent.
 pub(super) fn copy_all(dir: &Utf8Path, files: &[Utf8PathBuf]) -> Result<Vec<SavedFile>, DbError> {
-    files.iter().enumerate().map(|(index, path)| copy(dir, index, path)).collect()
+    files
+        .iter()
+        .enumerate()
+        .map(|(index, path)| copy(dir, index, path))
+        .collect()
 }
 
 fn copy(dir: &Utf8Path, index: usize, path: &Utf8Path) -> Result<SavedFile, DbError> {
@@ -29,7 +36,12 @@ fn copy(dir: &Utf8Path, index: usize, path: &Utf8Path) -> Result<SavedFile, DbEr
     }
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(SavedFile { path: path.to_owned(), saved: None }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(SavedFile {
+                path: path.to_owned(),
+                saved: None,
+            });
+        }
         Err(e) => return Err(DbError::io("cannot read", path, e)),
     };
     if !metadata.is_file() || metadata.len() > MAX_BYTES {
@@ -133,8 +145,17 @@ mod tests {
 
         fs::write(dir.join("files/0000"), "tampered").unwrap();
         fs::write(&conf, "changed").unwrap();
-        assert!(put_back(&dir, &saved[0]).unwrap_err().to_string().contains("changed since the checkpoint"));
-        assert_eq!(fs::read_to_string(&conf).unwrap(), "changed", "a bad copy replaces nothing");
+        assert!(
+            put_back(&dir, &saved[0])
+                .unwrap_err()
+                .to_string()
+                .contains("changed since the checkpoint")
+        );
+        assert_eq!(
+            fs::read_to_string(&conf).unwrap(),
+            "changed",
+            "a bad copy replaces nothing"
+        );
     }
 
     #[test]

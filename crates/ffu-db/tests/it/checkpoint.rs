@@ -25,16 +25,27 @@ pub fn seed(db: &TestDatabase) {
 }
 
 pub fn target(role: &str, access: Access) -> Target {
-    Target { key: DatabaseKey::new("nova", role), access }
+    Target {
+        key: DatabaseKey::new("nova", role),
+        access,
+    }
 }
 
 fn fingerprint(db: &TestDatabase) -> ffu_db::Fingerprint {
-    shared_server().admin().unwrap().fingerprint(&db.schema).unwrap().unwrap()
+    shared_server()
+        .admin()
+        .unwrap()
+        .fingerprint(&db.schema)
+        .unwrap()
+        .unwrap()
 }
 
 #[test]
 fn there_and_back() {
-    let (api, absent) = (shared_server().database("api").unwrap(), shared_server().database("absent").unwrap());
+    let (api, absent) = (
+        shared_server().database("api").unwrap(),
+        shared_server().database("absent").unwrap(),
+    );
     let (_guard, root) = scratch();
     let (dir, conf) = (root.join("checkpoint"), root.join("nova.conf"));
     seed(&api);
@@ -42,26 +53,64 @@ fn there_and_back() {
     admin.drop_database(&absent.schema).unwrap();
     fs::write(&conf, "[DEFAULT]\n").unwrap();
     let before = fingerprint(&api);
-    let targets = [target("api", api.admin_access()), target("cell:x/y", absent.admin_access())];
+    let targets = [
+        target("api", api.admin_access()),
+        target("cell:x/y", absent.admin_access()),
+    ];
     let manifest = checkpoint::make(&dir, &targets, std::slice::from_ref(&conf), &Options::default()).unwrap();
     assert_eq!(checkpoint::load(&dir).unwrap(), manifest);
     let saved = manifest.databases[0].saved.as_ref().unwrap();
     assert_eq!(saved.fingerprint, before);
-    assert_eq!((before.tables.len(), before.views.len(), before.triggers.len(), before.routines.len()), (2, 1, 1, 1));
+    assert_eq!(
+        (
+            before.tables.len(),
+            before.views.len(),
+            before.triggers.len(),
+            before.routines.len()
+        ),
+        (2, 1, 1, 1)
+    );
     assert!(manifest.databases[1].saved.is_none());
     everything_is_private(&dir, &api);
-    assert!(checkpoint::make(&dir, &targets, &[], &Options::default()).is_err(), "a whole checkpoint is never overwritten");
+    assert!(
+        checkpoint::make(&dir, &targets, &[], &Options::default()).is_err(),
+        "a whole checkpoint is never overwritten"
+    );
 
     let report = checkpoint::prove(&dir, CheckpointProof::Restore, &Options::default()).unwrap();
     assert_eq!(report.findings, []);
-    assert!(report.databases[0].sentence.contains("scratch schema, 2 tables and 5 rows equal"), "{report:?}");
+    assert!(
+        report.databases[0]
+            .sentence
+            .contains("scratch schema, 2 tables and 5 rows equal"),
+        "{report:?}"
+    );
     let scratch_schemas = admin
-        .query_rows(&api.schema, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE 'ffu_proof%'", Duration::from_secs(5))
+        .query_rows(
+            &api.schema,
+            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE 'ffu_proof%'",
+            Duration::from_secs(5),
+        )
         .unwrap();
-    assert!(!scratch_schemas.iter().flatten().flatten().any(|name| name.contains(&api.schema)), "{scratch_schemas:?}");
+    assert!(
+        !scratch_schemas
+            .iter()
+            .flatten()
+            .flatten()
+            .any(|name| name.contains(&api.schema)),
+        "{scratch_schemas:?}"
+    );
 
-    api.run(&["DROP VIEW v", "DROP TABLE child", "ALTER TABLE parent ADD COLUMN new INT", "CREATE TABLE of_a_newer_series (id INT)"]).unwrap();
-    admin.execute(None, &format!("CREATE DATABASE {}", absent.schema)).unwrap();
+    api.run(&[
+        "DROP VIEW v",
+        "DROP TABLE child",
+        "ALTER TABLE parent ADD COLUMN new INT",
+        "CREATE TABLE of_a_newer_series (id INT)",
+    ])
+    .unwrap();
+    admin
+        .execute(None, &format!("CREATE DATABASE {}", absent.schema))
+        .unwrap();
     fs::write(&conf, "changed\n").unwrap();
     assert!(!before.diff(&fingerprint(&api)).is_empty());
     for _ in 0..2 {
@@ -82,7 +131,10 @@ fn everything_is_private(dir: &Utf8Path, db: &TestDatabase) {
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(dir.as_std_path()), 0o700);
     let password = db.url.password().unwrap().expose().to_owned();
-    for entry in fs::read_dir(dir).unwrap().chain(fs::read_dir(dir.join("files")).unwrap()) {
+    for entry in fs::read_dir(dir)
+        .unwrap()
+        .chain(fs::read_dir(dir.join("files")).unwrap())
+    {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
         assert!(!name.starts_with(".client-"), "{name}");
@@ -110,7 +162,10 @@ fn without_an_administrator_the_services_own_account_does() {
     assert!(report.databases[0].sentence.contains("read back"), "{report:?}");
     db.run(&["DELETE FROM child"]).unwrap();
     let error = checkpoint::prove(&dir, CheckpointProof::Read, &Options::default()).unwrap_err();
-    assert!(matches!(&error, DbError::WrittenMeanwhile { differences, .. } if differences.contains("child has 0 rows instead of 3")), "{error}");
+    assert!(
+        matches!(&error, DbError::WrittenMeanwhile { differences, .. } if differences.contains("child has 0 rows instead of 3")),
+        "{error}"
+    );
     checkpoint::restore_databases(&dir, &Options::default()).unwrap();
     assert_eq!(fingerprint(&db), before);
 }
@@ -136,7 +191,10 @@ fn a_dump_that_was_changed_stops_everything_before_a_database_is_touched() {
         assert!(matches!(error, DbError::BadCheckpoint { .. }), "{error}");
     }
     fs::remove_file(&dump).unwrap();
-    assert!(matches!(checkpoint::restore_databases(&dir, &Options::default()), Err(DbError::Io { .. })));
+    assert!(matches!(
+        checkpoint::restore_databases(&dir, &Options::default()),
+        Err(DbError::Io { .. })
+    ));
     assert_eq!(fingerprint(&db), before);
 }
 
@@ -148,10 +206,22 @@ fn stopping_and_time_limits_end_it_and_leave_no_checkpoint() {
     let dir = root.join("c");
     let targets = [target("api", db.admin_access())];
     let stop = || true;
-    let stopped = Options { stop: Some(&stop), ..Options::default() };
-    assert!(matches!(checkpoint::make(&dir, &targets, &[], &stopped), Err(DbError::Stopped { .. })));
-    let late = Options { timeout: Duration::ZERO, ..Options::default() };
-    assert!(matches!(checkpoint::make(&dir, &targets, &[], &late), Err(DbError::Timeout { .. })));
+    let stopped = Options {
+        stop: Some(&stop),
+        ..Options::default()
+    };
+    assert!(matches!(
+        checkpoint::make(&dir, &targets, &[], &stopped),
+        Err(DbError::Stopped { .. })
+    ));
+    let late = Options {
+        timeout: Duration::ZERO,
+        ..Options::default()
+    };
+    assert!(matches!(
+        checkpoint::make(&dir, &targets, &[], &late),
+        Err(DbError::Timeout { .. })
+    ));
     assert!(matches!(checkpoint::load(&dir), Err(DbError::BadCheckpoint { .. })));
     checkpoint::make(&dir, &targets, &[], &Options::default()).unwrap();
 }
@@ -164,9 +234,15 @@ fn a_foreign_load_that_is_still_running_is_ended_first() {
     let dir = root.join("c");
     checkpoint::make(&dir, &[target("api", db.admin_access())], &[], &Options::default()).unwrap();
     std::thread::scope(|scope| {
-        let sleeper = scope.spawn(|| Server::connect(&db.url).unwrap().execute(Some(&db.schema), "DO SLEEP(600)"));
+        let sleeper = scope.spawn(|| {
+            Server::connect(&db.url)
+                .unwrap()
+                .execute(Some(&db.schema), "DO SLEEP(600)")
+        });
         let admin = shared_server().admin().unwrap();
-        let busy = || admin.query_count(&db.schema, &format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE DB = '{}' AND COMMAND = 'Query' AND ID <> CONNECTION_ID()", db.schema), Duration::from_secs(5)).unwrap();
+        let busy = || {
+            admin.query_count(&db.schema, &format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE DB = '{}' AND COMMAND = 'Query' AND ID <> CONNECTION_ID()", db.schema), Duration::from_secs(5)).unwrap()
+        };
         while busy() == 0 {
             std::thread::sleep(Duration::from_millis(20));
         }

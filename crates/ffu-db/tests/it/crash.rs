@@ -16,9 +16,14 @@ const ROWS: &str = "INSERT INTO big (txt) SELECT REPEAT(MD5(RAND(seq)), 20) FROM
 fn kill_when_busy(server: &TestServer, schema: &str, word: &str, done: &AtomicBool) {
     let admin = server.admin().unwrap();
     let mut other = ffu_db::PrivateServer::open_existing(server.private().dir()).unwrap();
-    let sql = format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '{word}%' AND ID <> CONNECTION_ID()");
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '{word}%' AND ID <> CONNECTION_ID()"
+    );
     while !done.load(Ordering::SeqCst) {
-        if admin.query_count(schema, &sql, Duration::from_secs(5)).is_ok_and(|count| count > 0) {
+        if admin
+            .query_count(schema, &sql, Duration::from_secs(5))
+            .is_ok_and(|count| count > 0)
+        {
             other.kill().unwrap();
             return;
         }
@@ -29,11 +34,15 @@ fn kill_when_busy(server: &TestServer, schema: &str, word: &str, done: &AtomicBo
 fn kill_minus_nine_while_dumping_and_while_restoring() {
     let mut server = TestServer::start().unwrap();
     let db = server.database("big").unwrap();
-    db.run(&["CREATE TABLE big (id INT AUTO_INCREMENT PRIMARY KEY, txt TEXT)", ROWS]).unwrap();
+    db.run(&["CREATE TABLE big (id INT AUTO_INCREMENT PRIMARY KEY, txt TEXT)", ROWS])
+        .unwrap();
     let before = server.admin().unwrap().fingerprint(&db.schema).unwrap().unwrap();
     let (_guard, root) = scratch();
     let dir = root.join("c");
-    let targets = [Target { key: DatabaseKey::new("nova", "api"), access: db.admin_access() }];
+    let targets = [Target {
+        key: DatabaseKey::new("nova", "api"),
+        access: db.admin_access(),
+    }];
 
     let killed = |server: &TestServer, word: &str, work: &(dyn Fn() -> Result<(), DbError> + Sync)| {
         let done = AtomicBool::new(false);
@@ -45,14 +54,20 @@ fn kill_minus_nine_while_dumping_and_while_restoring() {
             result
         })
     };
-    let error = killed(&server, "SELECT /*!40001", &|| checkpoint::make(&dir, &targets, &[], &Options::default()).map(|_| ())).unwrap_err();
+    let error = killed(&server, "SELECT /*!40001", &|| {
+        checkpoint::make(&dir, &targets, &[], &Options::default()).map(|_| ())
+    })
+    .unwrap_err();
     assert!(error.is_connection_loss(), "{error}");
     assert!(matches!(checkpoint::load(&dir), Err(DbError::BadCheckpoint { .. })));
     assert!(!dir.join("nova-api.sql.zst").exists());
     server.private_mut().start().unwrap();
     checkpoint::make(&dir, &targets, &[], &Options::default()).unwrap();
 
-    let error = killed(&server, "INSERT INTO", &|| checkpoint::restore_databases(&dir, &Options::default()).map(|_| ())).unwrap_err();
+    let error = killed(&server, "INSERT INTO", &|| {
+        checkpoint::restore_databases(&dir, &Options::default()).map(|_| ())
+    })
+    .unwrap_err();
     assert!(error.is_connection_loss(), "{error}");
     server.private_mut().start().unwrap();
     let half = server.admin().unwrap().fingerprint(&db.schema).unwrap();
@@ -64,7 +79,10 @@ fn kill_minus_nine_while_dumping_and_while_restoring() {
     let admin = server.admin().unwrap();
     admin.execute(None, "SET GLOBAL read_only = 1").unwrap();
     let service = Server::connect(&db.url).unwrap();
-    assert!(matches!(service.require_writable(&db.schema), Err(DbError::ReadOnly { .. })));
+    assert!(matches!(
+        service.require_writable(&db.schema),
+        Err(DbError::ReadOnly { .. })
+    ));
     let error = service.execute(Some(&db.schema), "DELETE FROM big").unwrap_err();
     assert!(matches!(error, DbError::ReadOnly { .. }), "{error}");
     admin.execute(None, "SET GLOBAL read_only = 0").unwrap();

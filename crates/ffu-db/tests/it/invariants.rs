@@ -37,19 +37,40 @@ fn a_change_of_content_is_one() {
     let (db, server) = seeded("content");
     let before = measure(&server, &db.schema, "t", "id < 3", &key()).unwrap();
     for (change, back, column) in [
-        ("UPDATE t SET note = '' WHERE id = 1", "UPDATE t SET note = NULL WHERE id = 1", "note"),
-        ("UPDATE t SET at = '2026-01-02 03:04:06' WHERE id = 1", "UPDATE t SET at = '2026-01-02 03:04:05' WHERE id = 1", "at"),
-        ("UPDATE t SET flag = 1 - flag WHERE id < 3", "UPDATE t SET flag = 1 - flag WHERE id < 3", "flag"),
+        (
+            "UPDATE t SET note = '' WHERE id = 1",
+            "UPDATE t SET note = NULL WHERE id = 1",
+            "note",
+        ),
+        (
+            "UPDATE t SET at = '2026-01-02 03:04:06' WHERE id = 1",
+            "UPDATE t SET at = '2026-01-02 03:04:05' WHERE id = 1",
+            "at",
+        ),
+        (
+            "UPDATE t SET flag = 1 - flag WHERE id < 3",
+            "UPDATE t SET flag = 1 - flag WHERE id < 3",
+            "flag",
+        ),
     ] {
         db.run(&[change]).unwrap();
         let after = measure(&server, &db.schema, "t", "id < 3", &key()).unwrap();
-        assert_eq!(compare(&before, &after, &[]), [Difference::Column { column: column.to_owned() }], "{change}");
+        assert_eq!(
+            compare(&before, &after, &[]),
+            [Difference::Column {
+                column: column.to_owned()
+            }],
+            "{change}"
+        );
         assert_eq!(compare(&before, &after, &[column.to_owned()]), []);
         db.run(&[back]).unwrap();
     }
     db.run(&["DELETE FROM t WHERE id = 2"]).unwrap();
     let after = measure(&server, &db.schema, "t", "id < 3", &key()).unwrap();
-    assert_eq!(compare(&before, &after, &[]), [Difference::Rows { before: 2, after: 1 }]);
+    assert_eq!(
+        compare(&before, &after, &[]),
+        [Difference::Rows { before: 2, after: 1 }]
+    );
     let all: Vec<String> = before.columns.keys().cloned().collect();
     assert_eq!(compare(&before, &before, &all), [Difference::NothingInCommon]);
 }
@@ -58,12 +79,29 @@ fn a_change_of_content_is_one() {
 fn hostile_names_and_conditions_do_nothing() {
     let (db, server) = seeded("hostile");
     let with = |table: &str, filter: &str, key: &str| measure(&server, &db.schema, table, filter, &[key.to_owned()]);
-    assert!(matches!(with("t` ; DROP TABLE t; -- ", "", "id"), Err(DbError::BadName { .. } | DbError::UnknownTable { .. })));
+    assert!(matches!(
+        with("t` ; DROP TABLE t; -- ", "", "id"),
+        Err(DbError::BadName { .. } | DbError::UnknownTable { .. })
+    ));
     assert!(matches!(with("gone", "", "id"), Err(DbError::UnknownTable { .. })));
-    assert!(matches!(with("t", "", "id`, SLEEP(9), `id"), Err(DbError::UnknownColumn { .. })));
-    for filter in ["1=1; DROP TABLE t", "1) UNION SELECT (1", "id = SLEEP(9)", "id IN (SELECT 1) INTO OUTFILE 'x'"] {
-        assert!(matches!(with("t", filter, "id"), Err(DbError::QueryRefused { .. })), "{filter}");
+    assert!(matches!(
+        with("t", "", "id`, SLEEP(9), `id"),
+        Err(DbError::UnknownColumn { .. })
+    ));
+    for filter in [
+        "1=1; DROP TABLE t",
+        "1) UNION SELECT (1",
+        "id = SLEEP(9)",
+        "id IN (SELECT 1) INTO OUTFILE 'x'",
+    ] {
+        assert!(
+            matches!(with("t", filter, "id"), Err(DbError::QueryRefused { .. })),
+            "{filter}"
+        );
     }
-    assert!(matches!(measure(&server, "a\0b", "t", "", &[]), Err(DbError::BadName { .. })));
+    assert!(matches!(
+        measure(&server, "a\0b", "t", "", &[]),
+        Err(DbError::BadName { .. })
+    ));
     assert_eq!(with("t", "id > 0", "id").unwrap().rows, 3);
 }

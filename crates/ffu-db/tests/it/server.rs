@@ -22,14 +22,22 @@ fn a_server_says_what_it_is() {
 fn wrong_passwords_and_closed_doors_are_told_apart() {
     let db = shared_server().database("doors").unwrap();
     let server = Server::connect(&db.url).unwrap();
-    let wrong = shared_server().private().url(&db.schema, &Secret::new("wr0ngpassword"), &db.schema);
+    let wrong = shared_server()
+        .private()
+        .url(&db.schema, &Secret::new("wr0ngpassword"), &db.schema);
     let error = Server::connect(&wrong).unwrap_err();
-    assert!(matches!(&error, DbError::AccessDenied { user, .. } if *user == db.schema), "{error}");
+    assert!(
+        matches!(&error, DbError::AccessDenied { user, .. } if *user == db.schema),
+        "{error}"
+    );
     assert!(!error.to_string().contains("wr0ngpassword"));
 
     let nobody = ConnectionUrl::parse("mysql+pymysql://nova:hushhush@127.0.0.1:1/nova").unwrap();
     let error = Server::connect_within(&nobody, Duration::from_secs(2)).unwrap_err();
-    assert!(matches!(&error, DbError::Unreachable { address, .. } if address == "127.0.0.1:1"), "{error}");
+    assert!(
+        matches!(&error, DbError::Unreachable { address, .. } if address == "127.0.0.1:1"),
+        "{error}"
+    );
     let unresolved = ConnectionUrl::parse("mysql+pymysql://nova:hushhush@no-such-host.invalid/nova").unwrap();
     assert!(matches!(Server::connect(&unresolved), Err(DbError::Unreachable { .. })));
     let socket = ConnectionUrl::parse("mysql://nova:x@localhost/nova?unix_socket=/nowhere/s.sock").unwrap();
@@ -52,12 +60,28 @@ fn rights_that_are_missing_are_named() {
     Server::connect(&db.url).unwrap().require_writable(&db.schema).unwrap();
     let admin = server.admin().unwrap();
     let reader = format!("{}_r", db.schema);
-    admin.execute(None, &format!("CREATE USER {reader}@'127.0.0.1' IDENTIFIED BY 'x'")).unwrap();
-    admin.execute(None, &format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {}.* TO {reader}@'127.0.0.1'", db.schema)).unwrap();
+    admin
+        .execute(None, &format!("CREATE USER {reader}@'127.0.0.1' IDENTIFIED BY 'x'"))
+        .unwrap();
+    admin
+        .execute(
+            None,
+            &format!(
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON {}.* TO {reader}@'127.0.0.1'",
+                db.schema
+            ),
+        )
+        .unwrap();
     let url = server.private().url(&reader, &Secret::new("x"), &db.schema);
     let error = Server::connect(&url).unwrap().require_writable(&db.schema).unwrap_err();
-    assert!(matches!(&error, DbError::MissingPrivilege { privileges, .. } if privileges.contains("CREATE, DROP, ALTER")), "{error}");
-    let error = Server::connect(&url).unwrap().execute(Some(&db.schema), "CREATE TABLE t (id INT)").unwrap_err();
+    assert!(
+        matches!(&error, DbError::MissingPrivilege { privileges, .. } if privileges.contains("CREATE, DROP, ALTER")),
+        "{error}"
+    );
+    let error = Server::connect(&url)
+        .unwrap()
+        .execute(Some(&db.schema), "CREATE TABLE t (id INT)")
+        .unwrap_err();
     assert!(matches!(error, DbError::MissingPrivilege { .. }), "{error}");
 }
 
@@ -76,7 +100,10 @@ fn heads_have_the_models_names() {
     ])
     .unwrap();
     let heads = server.heads(&db.schema).unwrap().unwrap();
-    let shown: Vec<String> = heads.iter().map(|(name, versions)| format!("{name}={}", versions.join("+"))).collect();
+    let shown: Vec<String> = heads
+        .iter()
+        .map(|(name, versions)| format!("{name}={}", versions.join("+")))
+        .collect();
     assert_eq!(
         shown,
         [
@@ -94,21 +121,42 @@ fn heads_have_the_models_names() {
 #[test]
 fn counts_only_count() {
     let db = shared_server().database("counts").unwrap();
-    db.run(&["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)"]).unwrap();
+    db.run(&["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)"])
+        .unwrap();
     let server = Server::connect(&db.url).unwrap();
     let count = |sql: &str| server.query_count(&db.schema, sql, SECONDS);
     assert_eq!(count("SELECT COUNT(*) FROM t WHERE id > 1").unwrap(), 1);
-    assert_eq!(count("SELECT (SELECT COUNT(*) FROM t) + (SELECT COUNT(*) FROM t)").unwrap(), 4);
-    for sql in ["SELECT id FROM t", "SELECT id, id FROM t WHERE id = 1", "SELECT NULL", "SELECT -1", "SELECT 'x'", "SELECT id FROM t WHERE id = 9"] {
+    assert_eq!(
+        count("SELECT (SELECT COUNT(*) FROM t) + (SELECT COUNT(*) FROM t)").unwrap(),
+        4
+    );
+    for sql in [
+        "SELECT id FROM t",
+        "SELECT id, id FROM t WHERE id = 1",
+        "SELECT NULL",
+        "SELECT -1",
+        "SELECT 'x'",
+        "SELECT id FROM t WHERE id = 9",
+    ] {
         assert!(matches!(count(sql), Err(DbError::NotACount { .. })), "{sql}");
     }
-    for sql in ["DELETE FROM t", "SELECT 1; DROP TABLE t", "SELECT COUNT(*) FROM t INTO OUTFILE 'x'", "SELECT SLEEP(60)"] {
+    for sql in [
+        "DELETE FROM t",
+        "SELECT 1; DROP TABLE t",
+        "SELECT COUNT(*) FROM t INTO OUTFILE 'x'",
+        "SELECT SLEEP(60)",
+    ] {
         assert!(matches!(count(sql), Err(DbError::QueryRefused { .. })), "{sql}");
     }
-    assert!(matches!(count("SELECT COUNT(*) FROM gone"), Err(DbError::Statement { code: 1146, .. })));
+    assert!(matches!(
+        count("SELECT COUNT(*) FROM gone"),
+        Err(DbError::Statement { code: 1146, .. })
+    ));
     let started = Instant::now();
     let slow = "SELECT COUNT(*) FROM information_schema.COLLATIONS a, information_schema.COLLATIONS b, information_schema.COLLATIONS c, information_schema.COLLATIONS d";
-    let error = server.query_count(&db.schema, slow, Duration::from_secs(1)).unwrap_err();
+    let error = server
+        .query_count(&db.schema, slow, Duration::from_secs(1))
+        .unwrap_err();
     assert!(matches!(error, DbError::StatementTimeout { seconds: 1, .. }), "{error}");
     assert!(started.elapsed() < Duration::from_secs(30));
     assert_eq!(count("SELECT COUNT(*) FROM t").unwrap(), 2);
@@ -122,7 +170,10 @@ fn cells_are_found_and_followed() {
     let own = db.url.to_url();
     fs::write(
         &config,
-        format!("[api_database]\nconnection = {0}\n[database]\nconnection = {0}\n", own.expose().replace('$', "$$")),
+        format!(
+            "[api_database]\nconnection = {0}\n[database]\nconnection = {0}\n",
+            own.expose().replace('$', "$$")
+        ),
     )
     .unwrap();
     db.run(&[
@@ -133,11 +184,22 @@ fn cells_are_found_and_followed() {
     let found = cells(&config).unwrap();
     let names: Vec<_> = found.iter().map(|cell| (cell.name.as_str(), cell.disabled)).collect();
     assert_eq!(names, [("cell0", false), ("", true), ("cell1", false)]);
-    let follow = |uuid: &str| resolve(&ConnectionRef::CellMapping { file: config.clone(), uuid: uuid.to_owned() });
+    let follow = |uuid: &str| {
+        resolve(&ConnectionRef::CellMapping {
+            file: config.clone(),
+            uuid: uuid.to_owned(),
+        })
+    };
     assert_eq!(follow(CELL0_UUID).unwrap().schema(), Some("nova_cell0"));
     let cell1 = follow("b").unwrap();
-    assert_eq!((cell1.schema(), cell1.password(), cell1.port()), (Some("nova"), db.url.password(), db.url.port()));
+    assert_eq!(
+        (cell1.schema(), cell1.password(), cell1.port()),
+        (Some("nova"), db.url.password(), db.url.port())
+    );
     let error = follow("c").unwrap_err().to_string();
-    assert!(error.contains("not supported") && !error.contains("hushhush"), "{error}");
+    assert!(
+        error.contains("not supported") && !error.contains("hushhush"),
+        "{error}"
+    );
     assert!(follow("d").unwrap_err().to_string().contains("no such cell"));
 }

@@ -9,8 +9,14 @@ fn parse(text: &str) -> ConnectionUrl {
 fn parts_of_a_usual_url() {
     let url = parse("mysql+pymysql://nova:p%40s%2Fs@db.example:3307/nova_api?charset=utf8&read_timeout=30");
     assert_eq!((url.user(), url.password().unwrap().expose()), ("nova", "p@s/s"));
-    assert_eq!((url.host(), url.port(), url.schema()), ("db.example", 3307, Some("nova_api")));
-    assert_eq!((url.parameter("charset"), url.parameter("read_timeout")), (Some("utf8"), Some("30")));
+    assert_eq!(
+        (url.host(), url.port(), url.schema()),
+        ("db.example", 3307, Some("nova_api"))
+    );
+    assert_eq!(
+        (url.parameter("charset"), url.parameter("read_timeout")),
+        (Some("utf8"), Some("30"))
+    );
     assert_eq!(url.address(), "db.example:3307");
     assert_eq!(
         url.without_password(),
@@ -30,6 +36,7 @@ fn forms_that_services_have() {
     assert_eq!(parse("mysql+pymysql://u:p@h/x").port(), 3306);
     assert_eq!(parse("mysql+pymysql://u:p@h").schema(), None);
     assert_eq!(parse("mysql+pymysql:///x").host(), "localhost");
+    assert_eq!(parse("mysql+pymysql://%7Bu%7D:p@h/x").user(), "{u}");
     // SQLAlchemy before 1.4 took the last @, since 1.4 a slash may be in the password.
     assert_eq!(parse("mysql://u:p@w@h/x").password().unwrap().expose(), "p@w");
     assert_eq!(parse("mysql://u:p/w?z@h/x").password().unwrap().expose(), "p/w?z");
@@ -64,13 +71,21 @@ fn what_is_refused_and_how() {
 #[test]
 fn templates_of_cell_mappings_are_filled_from_the_services_own_url() {
     let base = parse("mysql+pymysql://nova:p%40ss@db:3306/nova_cell0?charset=utf8");
-    let filled = base.fill_template("{scheme}://{username}:{password}@{hostname}:{port}/nova?{query}").unwrap();
+    let filled = base
+        .fill_template("{scheme}://{username}:{password}@{hostname}:{port}/nova?{query}")
+        .unwrap();
     let url = parse(filled.expose());
     assert_eq!((url.host(), url.port(), url.schema()), ("db", 3306, Some("nova")));
-    assert_eq!((url.password().unwrap().expose(), url.parameter("charset")), ("p@ss", Some("utf8")));
+    assert_eq!(
+        (url.password().unwrap().expose(), url.parameter("charset")),
+        ("p@ss", Some("utf8"))
+    );
     assert_eq!(base.fill_template("a{{b}}").unwrap().expose(), "a{b}");
     for bad in ["{nonsense}", "{username", "a}b", "{é}"] {
-        assert!(matches!(base.fill_template(bad), Err(UrlError::Template { .. })), "{bad}");
+        assert!(
+            matches!(base.fill_template(bad), Err(UrlError::Template { .. })),
+            "{bad}"
+        );
     }
 }
 

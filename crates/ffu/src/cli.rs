@@ -1,0 +1,285 @@
+//! The command line. The texts here are the reference: `docs/reference/commands.md` is made from them.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand};
+
+/// Fast-forward upgrades of OpenStack clouds: through every release in order, workloads up, with a way back.
+#[derive(Debug, Parser)]
+#[command(name = "ffu", version, max_term_width = 100)]
+pub struct Cli {
+    /// Print one JSON object a line instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// A directory whose files replace or add to the built-in catalog.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub catalog: Option<Utf8PathBuf>,
+    /// Where runs are kept [default: $XDG_STATE_HOME/ffu].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<Utf8PathBuf>,
+    /// Where hop environments are kept [default: $XDG_CACHE_HOME/ffu].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub cache_dir: Option<Utf8PathBuf>,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the hops from one series to another.
+    Path(PathArguments),
+    /// Look at or check the catalog.
+    Catalog {
+        /// What to do.
+        #[command(subcommand)]
+        command: CatalogCommand,
+    },
+    /// Build, list, verify or remove hop environments.
+    Env {
+        /// What to do.
+        #[command(subcommand)]
+        command: EnvCommand,
+    },
+    /// A throwaway real cloud on this machine.
+    Lab {
+        /// What to do.
+        #[command(subcommand)]
+        command: LabCommand,
+    },
+    /// Describe a cloud from its deployment's files and its databases.
+    Discover(DiscoverArguments),
+    /// Make a plan, or explain a step of one.
+    Plan(PlanArguments),
+    /// Check a plan, also an edited one.
+    Lint(LintArguments),
+    /// Apply a plan exactly, up to the point of no return.
+    Run(RunArguments),
+    /// Go on with a run that stopped, paused or was killed.
+    Resume(ResumeArguments),
+    /// Bring databases, configuration and services back to the checkpoint, and prove it.
+    Rollback(RunChoice),
+    /// Pass the point of no return: finish the run and give up the way back.
+    Accept(RunChoice),
+    /// Show the runs, or where one is; works from another terminal and after a crash.
+    Status(StatusArguments),
+    /// Show what a run did: hops and projects with times, invariants, findings.
+    Report(ReportArguments),
+    /// Print reference documentation made from the program itself.
+    #[command(hide = true)]
+    Reference {
+        /// `commands` or `exit-codes`.
+        what: String,
+    },
+}
+
+/// `ffu path`.
+#[derive(Debug, Args)]
+pub struct PathArguments {
+    /// Where the cloud is.
+    #[arg(long, value_name = "SERIES")]
+    pub from: String,
+    /// Where it goes.
+    #[arg(long, value_name = "SERIES")]
+    pub to: String,
+    /// Take the skips that upstream tests (SLURP to SLURP).
+    #[arg(long)]
+    pub slurp: bool,
+}
+
+/// `ffu catalog`.
+#[derive(Debug, Subcommand)]
+pub enum CatalogCommand {
+    /// Check the catalog, with the overlay if one is given.
+    Check,
+    /// Show series, projects and releases that cannot be installed.
+    Show,
+}
+
+/// `ffu env`.
+#[derive(Debug, Subcommand)]
+pub enum EnvCommand {
+    /// Build the environments of these series.
+    Build {
+        /// The series.
+        #[arg(required = true)]
+        series: Vec<String>,
+        /// The Python interpreter to use (for all of them).
+        #[arg(long, value_name = "PROGRAM")]
+        python: Option<Utf8PathBuf>,
+        /// Install from the local caches only.
+        #[arg(long)]
+        offline: bool,
+        /// A directory of wheels and source archives that is searched, too (for Python 2.7 offline: only there).
+        #[arg(long, value_name = "DIR")]
+        find_links: Option<Utf8PathBuf>,
+        /// Build again what is there already.
+        #[arg(long)]
+        force: bool,
+        /// Builds at once [default: the machine's cores].
+        #[arg(long, value_name = "N")]
+        jobs: Option<usize>,
+    },
+    /// List the environments that are built.
+    List,
+    /// Compare environments with their manifests: every file, every version.
+    Verify {
+        /// The series; all that are built if none is given.
+        series: Vec<String>,
+    },
+    /// Remove environments.
+    Remove {
+        /// The series.
+        #[arg(required = true)]
+        series: Vec<String>,
+    },
+}
+
+/// `ffu lab`.
+#[derive(Debug, Subcommand)]
+pub enum LabCommand {
+    /// Bring a lab cloud up.
+    Up {
+        /// The series it is at.
+        #[arg(long, value_name = "SERIES")]
+        at: String,
+        /// Its directory [default: ffu-lab].
+        #[arg(long, value_name = "DIR", default_value = "ffu-lab")]
+        dir: Utf8PathBuf,
+        /// Instances.
+        #[arg(long, default_value_t = 20)]
+        size: u32,
+    },
+    /// Show whether it runs, and what it holds.
+    Status {
+        /// Its directory.
+        #[arg(long, value_name = "DIR", default_value = "ffu-lab")]
+        dir: Utf8PathBuf,
+    },
+    /// Issue a token from its keystone for the administrator's password of the day it was made.
+    Token {
+        /// Its directory.
+        #[arg(long, value_name = "DIR", default_value = "ffu-lab")]
+        dir: Utf8PathBuf,
+    },
+    /// Start again what has stopped: its database and its services.
+    Start {
+        /// Its directory.
+        #[arg(long, value_name = "DIR", default_value = "ffu-lab")]
+        dir: Utf8PathBuf,
+    },
+    /// Stop it and remove everything, also after a crash.
+    Down {
+        /// Its directory.
+        #[arg(long, value_name = "DIR", default_value = "ffu-lab")]
+        dir: Utf8PathBuf,
+    },
+}
+
+/// `ffu discover`.
+#[derive(Debug, Args)]
+pub struct DiscoverArguments {
+    /// The deployment: `plain:DIR`, where DIR holds `etc/` with the services' configuration (`plain:/` for a host).
+    #[arg(long, value_name = "KIND:DIR")]
+    pub from: String,
+    /// The file to write [default: print it].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<Utf8PathBuf>,
+    /// The series, where the databases fit several.
+    #[arg(long, value_name = "SERIES")]
+    pub series: Option<String>,
+    /// A MySQL option file with an account that may create databases.
+    #[arg(long, value_name = "FILE")]
+    pub admin: Option<Utf8PathBuf>,
+}
+
+/// `ffu plan`.
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// The cloud file that `ffu discover` wrote.
+    #[arg(long, value_name = "FILE", required_unless_present = "explain")]
+    pub cloud: Option<Utf8PathBuf>,
+    /// The target.
+    #[arg(long, value_name = "SERIES", required_unless_present = "explain")]
+    pub to: Option<String>,
+    /// The plan file to write, or with --explain to read [default: plan.json].
+    #[arg(short, long, value_name = "FILE", default_value = "plan.json")]
+    pub output: Utf8PathBuf,
+    /// Explain this step of the plan file instead of making one.
+    #[arg(long, value_name = "STEP")]
+    pub explain: Option<String>,
+    /// Take the skips that upstream tests (SLURP to SLURP).
+    #[arg(long)]
+    pub slurp: bool,
+    /// Steps at once [default: 2].
+    #[arg(long, value_name = "N")]
+    pub parallel: Option<u32>,
+    /// Seconds to wait for operations in flight [default: 300].
+    #[arg(long, value_name = "SECONDS")]
+    pub drain: Option<u64>,
+    /// Prove the checkpoint by reading it back instead of loading it into scratch schemas.
+    #[arg(long)]
+    pub quick_proof: bool,
+}
+
+/// `ffu lint`.
+#[derive(Debug, Args)]
+pub struct LintArguments {
+    /// The plan.
+    #[arg(default_value = "plan.json")]
+    pub plan: Utf8PathBuf,
+    /// Give an edited plan an id of its own, and write it to --output.
+    #[arg(long, requires = "output")]
+    pub reseal: bool,
+    /// Where the resealed plan goes.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<Utf8PathBuf>,
+}
+
+/// `ffu run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The plan.
+    #[arg(default_value = "plan.json")]
+    pub plan: Utf8PathBuf,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `ffu resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArguments {
+    /// The run [default: the latest].
+    pub run: Option<String>,
+    /// Go on from this step: failed steps that it needs were done by hand.
+    #[arg(long, value_name = "STEP")]
+    pub from: Option<String>,
+}
+
+/// `ffu rollback`, `ffu accept`.
+#[derive(Debug, Args)]
+pub struct RunChoice {
+    /// The run [default: the latest].
+    pub run: Option<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `ffu status`.
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// The run [default: the latest].
+    pub run: Option<String>,
+    /// List all runs.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `ffu report`.
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// The run [default: the latest].
+    pub run: Option<String>,
+}

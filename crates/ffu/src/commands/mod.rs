@@ -1,0 +1,39 @@
+//! One module a command.
+
+mod catalog;
+mod discover;
+mod env;
+mod lab;
+mod path;
+mod plan;
+mod progress;
+mod reference;
+mod runs;
+mod show;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::places::Places;
+
+/// Runs the command.
+pub fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
+    let places = Places::new(cli.cache_dir, cli.state_dir, cli.catalog)?;
+    match cli.command {
+        Command::Path(arguments) => path::run(&places, output, &arguments),
+        Command::Catalog { command } => catalog::run(&places, output, &command),
+        Command::Env { command } => env::run(&places, output, command),
+        Command::Lab { command } => lab::run(&places, output, command),
+        Command::Discover(arguments) => discover::run(&places, output, arguments),
+        Command::Plan(arguments) => plan::run(&places, output, arguments),
+        Command::Lint(arguments) => plan::lint(&places, output, arguments),
+        Command::Run(arguments) => runs::run(&places, output, arguments),
+        Command::Resume(arguments) => runs::resume(&places, output, arguments),
+        Command::Rollback(choice) => runs::rollback(&places, output, choice),
+        Command::Accept(choice) => runs::accept(&places, output, choice),
+        Command::Status(arguments) => show::status(&places, output, &arguments),
+        Command::Report(arguments) => show::report(&places, output, &arguments),
+        Command::Reference { what } => reference::run(output, &what),
+    }
+}

@@ -1,0 +1,64 @@
+//! Exit codes: a documented, stable interface for scripts. `docs/reference/exit-codes.md` is made from this file.
+
+/// What the process ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Success,
+    /// It was tried and failed; nothing is half-done that `ffu status` would not show.
+    Failure,
+    /// The command line was wrong.
+    Usage,
+    /// A file that was given is malformed, or a thing that was named does not exist.
+    BadInput,
+    /// It could be done, but must not: drift, a blocker, a run in another state.
+    Refused,
+    /// A run stopped at a failing step or by the operator's wish: `ffu resume` or `ffu rollback`.
+    Stopped,
+    /// A run waits for the operator: `ffu resume`.
+    Paused,
+    /// Another process works on the same cloud.
+    Locked,
+}
+
+impl Exit {
+    /// All, for the reference.
+    pub const ALL: [Exit; 8] = [
+        Exit::Success,
+        Exit::Failure,
+        Exit::Usage,
+        Exit::BadInput,
+        Exit::Refused,
+        Exit::Stopped,
+        Exit::Paused,
+        Exit::Locked,
+    ];
+
+    /// The code.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Success => 0,
+            Exit::Failure => 1,
+            Exit::Usage => 2,
+            Exit::BadInput => 3,
+            Exit::Refused => 4,
+            Exit::Stopped => 5,
+            Exit::Paused => 6,
+            Exit::Locked => 7,
+        }
+    }
+
+    /// Its meaning, for the reference.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Exit::Success => "done",
+            Exit::Failure => "tried and failed",
+            Exit::Usage => "the command line is wrong",
+            Exit::BadInput => "a given file is malformed, or a named thing does not exist",
+            Exit::Refused => "it must not be done now: drift, a blocker, a run in another state",
+            Exit::Stopped => "the run stopped at a failing step or on request: `ffu resume` or `ffu rollback`",
+            Exit::Paused => "the run waits for the operator: `ffu resume`",
+            Exit::Locked => "another ffu works on the same cloud",
+        }
+    }
+}
