@@ -197,6 +197,9 @@ pub struct CommandEntry {
     pub needs_services: Vec<String>,
     /// Exit codes; codes that are not listed mean failure.
     pub exit: Vec<ExitEntry>,
+    /// Rows that an online migration may find and leave.
+    #[serde(default)]
+    pub leftovers: Vec<LeftoverEntry>,
     /// Lines of output that mean failure whatever the exit code.
     #[serde(default)]
     pub failure_texts: Vec<String>,
@@ -214,6 +217,18 @@ pub struct CommandEntry {
 
 fn config_arguments() -> ConfigStyle {
     ConfigStyle::Arguments
+}
+
+/// Rows that an online migration reports as needed, and that nothing ever moves.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftoverEntry {
+    /// The migration's name in the table that the command prints.
+    pub migration: String,
+    /// How many rows at most; any number if absent.
+    pub at_most: Option<u64>,
+    /// Why they do not matter, with the source.
+    pub reason: String,
 }
 
 /// The meaning of an exit code.

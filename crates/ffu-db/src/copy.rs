@@ -263,11 +263,13 @@ fn compare(
     tables: &[String],
 ) -> Result<BTreeMap<String, u64>, DbError> {
     let mut from = source.open_schema(source_schema)?;
+    let from_columns = crate::fingerprint::columns(&mut from, source_schema)?;
+    let columns = crate::fingerprint::columns(session, schema)?;
     let mut rows = BTreeMap::new();
     let mut differences = Vec::new();
     for table in tables {
-        let was: TableFingerprint = crate::fingerprint::table(&mut from, source_schema, table)?;
-        let is = crate::fingerprint::table(session, schema, table)?;
+        let was: TableFingerprint = crate::fingerprint::table(&mut from, source_schema, table, &from_columns)?;
+        let is = crate::fingerprint::table(session, schema, table, &columns)?;
         if was != is {
             differences.push(format!(
                 "table {table} has {} rows, its source {}, or another definition or content",

@@ -119,7 +119,11 @@ pub fn measure(server: &Server, schema: &str, table: &str, filter: &str, key: &[
     session.run("SET SESSION TRANSACTION READ ONLY", &during)?;
     let row = session.rows(&sql, &during)?.into_iter().next().unwrap_or_default();
     let mut values = row.into_iter().map(Option::unwrap_or_default);
-    let rows = values.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let count = values.next().unwrap_or_default();
+    let rows = count.parse().map_err(|_| DbError::NotACount {
+        found: format!("{count:?}"),
+        query: during,
+    })?;
     Ok(Measure {
         rows,
         columns: columns.into_iter().map(|(name, _)| name).zip(values).collect(),

@@ -211,7 +211,11 @@ fn online(action: &CommandAction, exit: &Exit, table: &MigrationTable, verdict: 
         }
         return;
     }
-    let left = table.left();
+    let mut left = table.left();
+    left.retain(|name, rows| {
+        let known = action.leftovers.iter().find(|known| known.migration == *name);
+        !known.is_some_and(|known| known.at_most.is_none_or(|most| *rows <= most))
+    });
     let total: u64 = left.values().sum();
     let figures = [
         ("rows-found", table.rows.values().map(|row| row.0).sum()),

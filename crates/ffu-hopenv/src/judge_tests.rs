@@ -2,7 +2,7 @@
 
 use super::*;
 use camino::Utf8PathBuf;
-use ffu_model::step::{ConfigStyle, ExitMeaning};
+use ffu_model::step::{ConfigStyle, ExitMeaning, Leftover};
 
 fn action(purpose: Purpose, program: &str, codes: &[(i32, Meaning)]) -> CommandAction {
     CommandAction {
@@ -25,6 +25,7 @@ fn action(purpose: Purpose, program: &str, codes: &[(i32, Meaning)]) -> CommandA
             })
             .collect(),
         failure_texts: vec!["Error attempting to run".into()],
+        leftovers: vec![Leftover { migration: "looks_at_all".into(), at_most: Some(4), reason: "it counts what it looked at".into() }],
         expect_heads: Vec::new(),
         repeatable: true,
         needs_services: Vec::new(),
@@ -277,4 +278,22 @@ proptest::proptest! {
         judged(&status(), Exit::Code(code), &text);
         judged(&online(), Exit::Code(code), &text);
     }
+}
+
+#[test]
+fn rows_that_nothing_ever_moves_are_no_failure_up_to_their_number() {
+    let table = |rows: u32| {
+        format!(
+            "Running batches of 50 until complete\n{rows} rows matched query looks_at_all, 0 migrated\n\
+             +--------------+--------------+-----------+\n|  Migration   | Total Needed | Completed |\n\
+             +--------------+--------------+-----------+\n| looks_at_all |      {rows}       |     0     |\n\
+             +--------------+--------------+-----------+\n"
+        )
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = Utf8Path::from_path(dir.path()).unwrap().join("x.out");
+    std::fs::write(&path, table(4)).unwrap();
+    assert_eq!(judge(&online(), &Exit::Code(0), &path).meaning, Meaning::Success);
+    std::fs::write(&path, table(5)).unwrap();
+    assert_eq!(judge(&online(), &Exit::Code(0), &path).meaning, Meaning::Failure);
 }

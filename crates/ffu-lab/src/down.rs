@@ -183,6 +183,10 @@ mod tests {
             .spawn()
             .unwrap();
         std::fs::write(lab.dir().join("services/broken.toml"), "nonsense").unwrap();
+        // Between exec and its end a process has no command line yet.
+        while !with_argument(&argument).contains(&i32::try_from(server.id()).unwrap()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let reaper = std::thread::spawn(move || server.wait());
         assert_eq!(down(&dir).unwrap(), Removed::Lab);
         assert!(!reaper.join().unwrap().unwrap().success());

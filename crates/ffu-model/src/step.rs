@@ -272,6 +272,9 @@ pub struct CommandAction {
     pub exit_codes: Vec<ExitMeaning>,
     /// Regular texts (no patterns): a line of the output that contains one means failure whatever the exit code says.
     pub failure_texts: Vec<String>,
+    /// Rows that an online migration may find and leave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leftovers: Vec<Leftover>,
     /// Schema heads that must be there afterwards; they also decide after a crash.
     pub expect_heads: Vec<ExpectedHeads>,
     /// Whether the command may be run again when it was interrupted.
@@ -279,6 +282,19 @@ pub struct CommandAction {
     /// Service units that must answer while it runs (upgrade checks of nova).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs_services: Vec<String>,
+}
+
+/// Rows that an online migration reports as needed, and that nothing ever moves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leftover {
+    /// The migration's name in the table the command prints.
+    pub migration: String,
+    /// How many rows at most; any number if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<u64>,
+    /// Why they do not matter, with the source.
+    pub reason: String,
 }
 
 /// Why a command is run.

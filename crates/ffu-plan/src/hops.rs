@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ffu_catalog::types::{CommandEntry, GateEntry, Project};
 use ffu_model::cloud::DatabaseKey;
-use ffu_model::step::{Action, CommandAction, ExpectedHeads, Overlay, Phase, Purpose, Undo};
+use ffu_model::step::{Action, CommandAction, ExpectedHeads, Leftover, Overlay, Phase, Purpose, Undo};
 use ffu_model::{Hop, Series};
 
 use crate::context::Context;
@@ -244,6 +244,15 @@ pub(crate) fn command(
         overlay: None,
         exit_codes: context.catalog.exits(command, series),
         failure_texts: command.failure_texts.clone(),
+        leftovers: command
+            .leftovers
+            .iter()
+            .map(|left| Leftover {
+                migration: left.migration.clone(),
+                at_most: left.at_most,
+                reason: left.reason.clone(),
+            })
+            .collect(),
         expect_heads,
         repeatable: command.repeatable,
         needs_services: units,

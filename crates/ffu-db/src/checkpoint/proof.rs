@@ -121,6 +121,17 @@ fn scratch_prefix(dir: &Utf8Path, schema: &str) -> String {
     format!("ffu_proof_{}_", digest.chars().take(12).collect::<String>())
 }
 
+/// Drops what a proof that was killed left behind.
+pub(super) fn drop_leftovers(dir: &Utf8Path, schema: &str, server: &Server) -> Result<(), DbError> {
+    let prefix = scratch_prefix(dir, schema);
+    let leftovers = server.open(None)?.column(
+        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE LEFT(SCHEMA_NAME, ?) = ?",
+        &[&prefix.len().to_string(), &prefix],
+        "looking for scratch schemas",
+    )?;
+    leftovers.iter().try_for_each(|leftover| server.drop_database(leftover))
+}
+
 fn in_scratch_schema(
     dir: &Utf8Path,
     saved: &SavedDump,
@@ -128,16 +139,8 @@ fn in_scratch_schema(
     server: &Server,
     control: &Control,
 ) -> Result<u64, DbError> {
+    drop_leftovers(dir, access.schema()?, server)?;
     let prefix = scratch_prefix(dir, access.schema()?);
-    let mut session = server.open(None)?;
-    let leftovers = session.column(
-        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE LEFT(SCHEMA_NAME, ?) = ?",
-        &[&prefix.len().to_string(), &prefix],
-        "looking for scratch schemas",
-    )?;
-    for leftover in leftovers {
-        server.drop_database(&leftover)?;
-    }
     let scratch = format!("{prefix}{:08x}", std::process::id());
     let url = access.strongest_url()?.with_schema(&scratch);
     let loaded = restore::load_into(dir, saved, server, &url, &scratch, control).map_err(|error| match error {

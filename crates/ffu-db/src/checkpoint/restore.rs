@@ -105,6 +105,7 @@ fn restore(
     let url = access.strongest_url()?.with_schema(schema);
     let server = Server::connect(&url)?;
     end_sessions(&server, schema)?;
+    super::proof::drop_leftovers(dir, schema, &server)?;
     let Some(saved) = &database.saved else {
         server.drop_database(schema)?;
         let sentence = format!("{schema} did not exist at the checkpoint and was dropped");

@@ -113,11 +113,16 @@ fn there_and_back() {
         .unwrap();
     fs::write(&conf, "changed\n").unwrap();
     assert!(!before.diff(&fingerprint(&api)).is_empty());
+    // What a proof that was killed leaves behind goes with the next one, or with the way back.
+    let digest = ffu_model::digest::sha256_hex(format!("{dir}\0{}", api.schema).as_bytes());
+    let leftover = format!("ffu_proof_{}_00000001", &digest[..12]);
+    admin.execute(None, &format!("CREATE DATABASE {leftover}")).unwrap();
     for _ in 0..2 {
         let proofs = checkpoint::restore_databases(&dir, &Options::default()).unwrap();
         assert_eq!(proofs[0].digest, before.digest);
         assert_eq!(fingerprint(&api), before);
         assert!(!admin.schema_exists(&absent.schema).unwrap());
+        assert!(!admin.schema_exists(&leftover).unwrap());
     }
     assert_eq!(checkpoint::restore_files(&dir).unwrap(), std::slice::from_ref(&conf));
     assert_eq!(fs::read_to_string(&conf).unwrap(), "[DEFAULT]\n");
