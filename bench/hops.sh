@@ -15,7 +15,7 @@ bench/sequential-hops.sh "${chain[*]}" | tee "$work/by-hand"
 
 echo "# ffu run ${chain[0]} → ${chain[-1]}"
 "$ffu" lab up --at "${chain[0]}" --dir "$work/lab" --size "${SIZE:-20}" >/dev/null
-"$ffu" discover --from "plain:$work/lab" -o "$work/cloud.toml" >/dev/null
+"$ffu" discover --from "plain:$work/lab" --admin-option-file "$work/lab/mariadb/client.cnf" -o "$work/cloud.toml" >/dev/null
 "$ffu" plan --cloud "$work/cloud.toml" --to "${chain[-1]}" -o "$work/plan.json" >/dev/null
 "$ffu" run "$work/plan.json" --yes >/dev/null
 "$ffu" report

@@ -115,7 +115,7 @@ for unit in keystone-api placement-api; do
 done
 begun="$(now)"
 for schema in keystone glance nova_api nova nova_cell0 placement neutron cinder heat; do
-    mariadb-dump --defaults-file="$lab/mariadb/admin.cnf" --single-transaction --routines --triggers "$schema" |
+    mariadb-dump --defaults-file="$lab/mariadb/client.cnf" --single-transaction --routines --triggers "$schema" |
         gzip >"$logs/$schema.sql.gz"
 done
 printf '%8s  dump of every database\n' "$(since "$begun")"

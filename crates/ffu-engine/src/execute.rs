@@ -211,7 +211,8 @@ impl<'a> Dispatcher<'a, '_> {
             } else {
                 "failed"
             };
-            self.halt = Some((RunState::Stopped, format!("{} {why}: {detail}", step.id)));
+            let first = detail.lines().next().unwrap_or_default();
+            self.halt = Some((RunState::Stopped, format!("{} {why}: {first}", step.id)));
         }
         self.journal_event(EventKind::Outcome {
             step: step.id.clone(),

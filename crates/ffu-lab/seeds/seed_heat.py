@@ -70,23 +70,25 @@ def main():
                 user, TEMPLATE["resources"][part]["properties"]
             )
             physical = ffu_seed.ident("network", "stack-net") if part == "network" else "web-wait-abcdef"
-            resource.Resource.create(
-                user,
-                {
-                    "name": part,
-                    "stack_id": made.id,
-                    "root_stack_id": made.id,
-                    "uuid": ffu_seed.ident("resource", name + part),
-                    "action": action,
-                    "status": "COMPLETE",
-                    "status_reason": "state changed",
-                    "physical_resource_id": physical,
-                    "current_template_id": template.id,
-                    "rsrc_prop_data_id": data.id,
-                    "rsrc_metadata": {},
-                    "atomic_key": 1,
-                },
-            )
+            if not gone:
+                # Deleting a stack has deleted its resources; its events stay.
+                resource.Resource.create(
+                    user,
+                    {
+                        "name": part,
+                        "stack_id": made.id,
+                        "root_stack_id": made.id,
+                        "uuid": ffu_seed.ident("resource", name + part),
+                        "action": action,
+                        "status": "COMPLETE",
+                        "status_reason": "state changed",
+                        "physical_resource_id": physical,
+                        "current_template_id": template.id,
+                        "rsrc_prop_data_id": data.id,
+                        "rsrc_metadata": {},
+                        "atomic_key": 1,
+                    },
+                )
             event.Event.create(
                 user,
                 {

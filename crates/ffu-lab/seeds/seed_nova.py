@@ -20,6 +20,11 @@ def main():
     ids = ctx.ids()
     from nova import config
 
+    if not hasattr(config.CONF, "database"):
+        # From Wallaby to Yoga it is the module of nova-manage that brings oslo.db's options along.
+        from oslo_db import options
+
+        options.set_defaults(config.CONF)
     sys.argv = ["nova-manage"]
     config.parse_args(sys.argv, default_config_files=[ctx.config("nova", "nova.conf")])
     from nova import context, objects

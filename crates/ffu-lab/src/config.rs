@@ -122,7 +122,11 @@ impl Facts<'_> {
             self.account("service_user", "nova"),
         );
         if self.placement_apart && self.nova_has_placement {
-            let _ = write!(text, "\n[placement_database]\n{}", self.connection("placement", "placement"));
+            let _ = write!(
+                text,
+                "\n[placement_database]\n{}",
+                self.connection("placement", "placement")
+            );
         }
         text
     }
@@ -296,7 +300,12 @@ mod tests {
             assert!(file(&files, "nova/nova.conf").contains("[service_user]\nauth_type = password"));
             assert!(file(&files, "nova/nova.conf").contains("send_service_user_token = true"));
             assert!(file(&files, "glance/glance-api.conf").contains("enabled_backends = file:file"));
-            for name in ["nova/nova.conf", "neutron/neutron.conf", "cinder/cinder.conf", "heat/heat.conf"] {
+            for name in [
+                "nova/nova.conf",
+                "neutron/neutron.conf",
+                "cinder/cinder.conf",
+                "heat/heat.conf",
+            ] {
                 assert!(file(&files, name).contains("transport_url = fake:/"), "{name}");
             }
         });

@@ -45,20 +45,50 @@ const KINDS: &[Kind] = &[
     ("nova", "compute nodes", "nova", "compute_nodes", "deleted = 0"),
     ("nova", "instances", "nova", "instances", "deleted = 0"),
     ("nova", "deleted instances", "nova", "instances", "deleted <> 0"),
-    ("nova", "instances that were never scheduled", "nova_cell0", "instances", "deleted = 0"),
-    ("nova", "pinned instances", "nova", "instance_extra", "deleted = 0 AND numa_topology IS NOT NULL"),
+    (
+        "nova",
+        "instances that were never scheduled",
+        "nova_cell0",
+        "instances",
+        "deleted = 0",
+    ),
+    (
+        "nova",
+        "pinned instances",
+        "nova",
+        "instance_extra",
+        "deleted = 0 AND numa_topology IS NOT NULL",
+    ),
     ("nova", "block devices", "nova", "block_device_mapping", "deleted = 0"),
-    ("nova", "PCI devices in use", "nova", "pci_devices", "deleted = 0 AND status = 'allocated'"),
+    (
+        "nova",
+        "PCI devices in use",
+        "nova",
+        "pci_devices",
+        "deleted = 0 AND status = 'allocated'",
+    ),
     ("neutron", "networks", "neutron", "networks", ""),
     ("neutron", "subnets", "neutron", "subnets", ""),
     ("neutron", "ports", "neutron", "ports", ""),
-    ("neutron", "SR-IOV ports", "neutron", "ml2_port_bindings", "vnic_type = 'direct'"),
+    (
+        "neutron",
+        "SR-IOV ports",
+        "neutron",
+        "ml2_port_bindings",
+        "vnic_type = 'direct'",
+    ),
     ("neutron", "routers", "neutron", "routers", ""),
     ("neutron", "floating IPs", "neutron", "floatingips", ""),
     ("neutron", "security groups", "neutron", "securitygroups", ""),
     ("cinder", "volume types", "cinder", "volume_types", "deleted = 0"),
     ("cinder", "volumes", "cinder", "volumes", "deleted = 0"),
-    ("cinder", "volumes in use", "cinder", "volumes", "deleted = 0 AND status = 'in-use'"),
+    (
+        "cinder",
+        "volumes in use",
+        "cinder",
+        "volumes",
+        "deleted = 0 AND status = 'in-use'",
+    ),
     ("cinder", "snapshots", "cinder", "snapshots", "deleted = 0"),
     ("heat", "stacks", "heat", "stack", "deleted_at IS NULL"),
     ("heat", "resources", "heat", "resource", ""),
@@ -71,7 +101,11 @@ impl Lab {
     /// The database does not answer, or a table is not there.
     pub fn contents(&self) -> Result<Vec<Content>, LabError> {
         let server = self.server()?.admin()?;
-        let placement = if has_tables(&server, "placement")? { "placement" } else { "nova_api" };
+        let placement = if has_tables(&server, "placement")? {
+            "placement"
+        } else {
+            "nova_api"
+        };
         KINDS
             .iter()
             .map(|(project, what, schema, table, condition)| {

@@ -58,7 +58,11 @@ pub fn down(dir: &Utf8Path) -> Result<Removed, LabError> {
 }
 
 fn still_there(lab: &Lab, what: &str, why: String) -> LabError {
-    LabError::StillThere { what: what.to_owned(), dir: lab.dir().to_owned(), why }
+    LabError::StillThere {
+        what: what.to_owned(),
+        dir: lab.dir().to_owned(),
+        why,
+    }
 }
 
 fn end_commands(lab: &Lab) -> Result<(), LabError> {
@@ -71,7 +75,11 @@ fn end_commands(lab: &Lab) -> Result<(), LabError> {
 
 fn unit_names(lab: &Lab) -> Result<Vec<String>, LabError> {
     let found = names(&lab.dir().join("services"))?;
-    Ok(found.iter().filter_map(|name| name.strip_suffix(".toml")).map(str::to_owned).collect())
+    Ok(found
+        .iter()
+        .filter_map(|name| name.strip_suffix(".toml"))
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Names of the entries; none if the directory does not exist (yet).
@@ -81,7 +89,11 @@ fn names(directory: &Utf8Path) -> Result<Vec<String>, LabError> {
         other => other.map_err(LabError::io("read", directory))?,
     };
     entries
-        .map(|entry| entry.map(|entry| entry.file_name().to_owned()).map_err(LabError::io("read", directory)))
+        .map(|entry| {
+            entry
+                .map(|entry| entry.file_name().to_owned())
+                .map_err(LabError::io("read", directory))
+        })
         .collect()
 }
 
@@ -96,7 +108,11 @@ fn end_servers(lab: &Lab) -> Result<(), LabError> {
             return Ok(());
         }
         if Instant::now() > deadline {
-            return Err(still_there(lab, "a database server", format!("processes {found:?} live on after SIGKILL")));
+            return Err(still_there(
+                lab,
+                "a database server",
+                format!("processes {found:?} live on after SIGKILL"),
+            ));
         }
         for pid in found {
             // Gone in between is as good; another user's shows at the deadline.
@@ -108,12 +124,18 @@ fn end_servers(lab: &Lab) -> Result<(), LabError> {
 
 /// Living processes with an argument that begins so.
 fn with_argument(beginning: &str) -> Vec<i32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let numbers = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     numbers
         .filter(|pid| {
             let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            arguments.split(|byte| *byte == 0).any(|argument| argument.starts_with(beginning.as_bytes()))
+            arguments
+                .split(|byte| *byte == 0)
+                .any(|argument| argument.starts_with(beginning.as_bytes()))
         })
         .collect()
 }
@@ -123,15 +145,22 @@ fn remove(lab: &Lab) -> Result<(), LabError> {
     let root = lab.dir();
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let emptied = names(root)?.iter().filter(|name| *name != "lab.toml").try_for_each(|name| {
-            let path = root.join(name);
-            let is_directory = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
-            let removed = if is_directory { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-            match removed {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err((path, error)),
-                _ => Ok(()),
-            }
-        });
+        let emptied = names(root)?
+            .iter()
+            .filter(|name| *name != "lab.toml")
+            .try_for_each(|name| {
+                let path = root.join(name);
+                let is_directory = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+                let removed = if is_directory {
+                    std::fs::remove_dir_all(&path)
+                } else {
+                    std::fs::remove_file(&path)
+                };
+                match removed {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err((path, error)),
+                    _ => Ok(()),
+                }
+            });
         match emptied {
             Ok(()) => break,
             // The last write of a dying process may come between reading a directory and removing it.
@@ -149,10 +178,21 @@ mod tests {
     use crate::layout::{LabFile, LabState, Ports};
 
     fn lab(dir: &Utf8Path) -> Lab {
-        let ports = Ports { keystone: 1, placement: 2, database: 0 };
+        let ports = Ports {
+            keystone: 1,
+            placement: 2,
+            database: 0,
+        };
         let created = jiff::Timestamp::UNIX_EPOCH;
         let series = "train".parse().unwrap();
-        let file = LabFile { format: crate::FORMAT, state: LabState::Building, series, size: 1, created, ports };
+        let file = LabFile {
+            format: crate::FORMAT,
+            state: LabState::Building,
+            series,
+            size: 1,
+            created,
+            ports,
+        };
         Lab::found(dir, file).unwrap()
     }
 

@@ -33,7 +33,11 @@ pub(crate) fn work_off(steps: &[Step<'_>], lanes: usize, tell: &(dyn Fn(&LabEven
     tell(&LabEvent::Planned { steps: steps.len() });
     let needs: Vec<Vec<usize>> = steps
         .iter()
-        .map(|step| (0..steps.len()).filter(|at| step.needs.contains(&steps[*at].name)).collect())
+        .map(|step| {
+            (0..steps.len())
+                .filter(|at| step.needs.contains(&steps[*at].name))
+                .collect()
+        })
         .collect();
     let state = Mutex::new(State::default());
     let changed = Condvar::new();
@@ -76,7 +80,10 @@ fn lane(
         let begun = Instant::now();
         let outcome = (steps[at].work)();
         tell(&match &outcome {
-            Ok(()) => LabEvent::Finished { step, took: begun.elapsed() },
+            Ok(()) => LabEvent::Finished {
+                step,
+                took: begun.elapsed(),
+            },
             Err(_) => LabEvent::Failed { step },
         });
         now = state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -56,7 +56,10 @@ pub fn token(lab: &Lab, user: &str, password: &Secret, project: &str) -> Result<
     let url = format!("{}/v3/auth/tokens", lab.keystone_url());
     let answer = request(&url, port, "POST", "/v3/auth/tokens", &[], body.to_string().as_bytes())?;
     if answer.status != 201 {
-        return Err(problem(&url, format!("refused {user} a token: status {}", answer.status)));
+        return Err(problem(
+            &url,
+            format!("refused {user} a token: status {}", answer.status),
+        ));
     }
     let found = answer.header("X-Subject-Token").map(Secret::new);
     found.ok_or_else(|| problem(&url, "gave no token".to_owned()))
@@ -86,7 +89,10 @@ pub fn providers(lab: &Lab, token: &Secret) -> Result<Vec<ResourceProvider>, Lab
 }
 
 fn problem(url: &str, problem: String) -> LabError {
-    LabError::Answer { url: url.to_owned(), problem }
+    LabError::Answer {
+        url: url.to_owned(),
+        problem,
+    }
 }
 
 fn request(
@@ -108,7 +114,10 @@ fn request(
             head.push_str(&format!("{key}: {value}\r\n"));
         }
         if !body.is_empty() {
-            head.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+            head.push_str(&format!(
+                "Content-Type: application/json\r\nContent-Length: {}\r\n",
+                body.len()
+            ));
         }
         head.push_str("\r\n");
         stream.write_all(head.as_bytes())?;
@@ -125,8 +134,17 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
     let at = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(bytes.get(..at)?).into_owned();
     let mut first = head.lines().next()?.split_whitespace();
-    let status = first.next().filter(|version| version.starts_with("HTTP/")).and(first.next())?.parse().ok()?;
-    Some(Answer { status, body: bytes.get(at + 4..)?.to_vec(), head })
+    let status = first
+        .next()
+        .filter(|version| version.starts_with("HTTP/"))
+        .and(first.next())?
+        .parse()
+        .ok()?;
+    Some(Answer {
+        status,
+        body: bytes.get(at + 4..)?.to_vec(),
+        head,
+    })
 }
 
 #[cfg(test)]
@@ -139,7 +157,13 @@ mod tests {
         assert_eq!((answer.status, answer.body.as_slice()), (201, &b"{}"[..]));
         assert_eq!(answer.header("X-Subject-Token"), Some("abc"));
         assert_eq!(answer.header("absent"), None);
-        for bad in [&b""[..], b"\r\n\r\n", b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 99999999 x\r\n\r\n"] {
+        for bad in [
+            &b""[..],
+            b"\r\n\r\n",
+            b"SSH-2.0-x\r\n\r\n",
+            b"HTTP/1.1\r\n\r\n",
+            b"HTTP/1.1 99999999 x\r\n\r\n",
+        ] {
             assert!(parse(bad).is_none(), "{bad:?}");
         }
     }
@@ -149,7 +173,9 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let error = request("http://127.0.0.1/x", port, "GET", "/x", &[], b"").err().unwrap();
+        let error = request("http://127.0.0.1/x", port, "GET", "/x", &[], b"")
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("does not answer"), "{error}");
     }
 }

@@ -74,8 +74,10 @@ impl Lab {
             why,
         };
         let real = dir.canonicalize_utf8().map_err(|error| not_a_lab(error.to_string()))?;
-        let text = fs::read_to_string(real.join("lab.toml")).map_err(|error| not_a_lab(format!("lab.toml: {error}")))?;
-        let file: LabFile = toml::from_str(&text).map_err(|error| not_a_lab(format!("lab.toml: {}", error.message())))?;
+        let text =
+            fs::read_to_string(real.join("lab.toml")).map_err(|error| not_a_lab(format!("lab.toml: {error}")))?;
+        let file: LabFile =
+            toml::from_str(&text).map_err(|error| not_a_lab(format!("lab.toml: {}", error.message())))?;
         if file.format != FORMAT {
             return Err(not_a_lab(format!(
                 "lab.toml has format {}, this program knows {FORMAT}",
@@ -88,7 +90,8 @@ impl Lab {
     /// Makes the directory and its `lab.toml`.
     pub(crate) fn found(dir: &Utf8Path, file: LabFile) -> Result<Lab, LabError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-        if !dir.is_absolute() || !dir.as_str().chars().all(plain) || dir.components().any(|part| part.as_str() == "..") {
+        if !dir.is_absolute() || !dir.as_str().chars().all(plain) || dir.components().any(|part| part.as_str() == "..")
+        {
             return Err(LabError::BadDirectory { dir: dir.to_owned() });
         }
         fs::create_dir_all(dir).map_err(LabError::io("create", dir))?;
@@ -238,13 +241,19 @@ mod tests {
         let opened = Lab::open(lab.dir()).unwrap();
         assert_eq!(opened.file(), &file());
         assert!(matches!(opened.finished(), Err(LabError::Unfinished { .. })));
-        assert!(matches!(Lab::found(&root.join("a"), file()), Err(LabError::NotEmpty { .. })));
+        assert!(matches!(
+            Lab::found(&root.join("a"), file()),
+            Err(LabError::NotEmpty { .. })
+        ));
         assert!(matches!(Lab::open(root), Err(LabError::NotALab { .. })));
         fs::write(root.join("lab.toml"), "format = 1\nstate = \"ready\"\nremove = \"/\"\n").unwrap();
         assert!(matches!(Lab::open(root), Err(LabError::NotALab { .. })));
         for bad in ["relative", "/a b", "/a/../b", "/a\nb", "/a%b"] {
             assert!(
-                matches!(Lab::found(Utf8Path::new(bad), file()), Err(LabError::BadDirectory { .. })),
+                matches!(
+                    Lab::found(Utf8Path::new(bad), file()),
+                    Err(LabError::BadDirectory { .. })
+                ),
                 "{bad:?}"
             );
         }

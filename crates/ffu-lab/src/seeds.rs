@@ -57,7 +57,11 @@ pub(crate) fn write(lab: &Lab, secrets: &Secrets) -> Result<(), LabError> {
         images: lab.dir().join("images"),
         keystone_url: lab.keystone_url(),
         placement_url: lab.placement_url(),
-        passwords: secrets.users().iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect(),
+        passwords: secrets
+            .users()
+            .iter()
+            .map(|(name, secret)| (name.as_str(), secret.expose()))
+            .collect(),
     };
     let text = serde_json::to_vec(&context).map_err(|error| LabError::Io {
         action: "write",
@@ -80,7 +84,10 @@ mod tests {
     fn every_project_has_a_seed_and_every_seed_is_embedded() {
         for project in crate::secrets::PROJECTS {
             let name = program(Utf8Path::new("/"), project);
-            assert!(FILES.iter().any(|(file, _)| Some(*file) == name.file_name()), "{project}");
+            assert!(
+                FILES.iter().any(|(file, _)| Some(*file) == name.file_name()),
+                "{project}"
+            );
         }
         let there = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
         for entry in there.read_dir_utf8().unwrap() {
@@ -96,8 +103,15 @@ mod tests {
         let catalog = ffu_catalog::Catalog::embedded().unwrap();
         let order: Vec<&str> = catalog.series.iter().map(|entry| entry.id.as_str()).collect();
         let seed = FILES[0].1;
-        let quoted = seed.split("ORDER = (").nth(1).and_then(|rest| rest.split(").split()").next()).unwrap();
-        let names: Vec<&str> = quoted.split(|c: char| c == '"' || c.is_whitespace()).filter(|n| !n.is_empty()).collect();
+        let quoted = seed
+            .split("ORDER = (")
+            .nth(1)
+            .and_then(|rest| rest.split(").split()").next())
+            .unwrap();
+        let names: Vec<&str> = quoted
+            .split(|c: char| c == '"' || c.is_whitespace())
+            .filter(|n| !n.is_empty())
+            .collect();
         assert_eq!(names, order);
     }
 }

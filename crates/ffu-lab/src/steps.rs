@@ -29,8 +29,20 @@ struct StandIn {
 }
 
 const STAND_INS: [StandIn; 3] = [
-    StandIn { project: "heat", series: "pike", schema_by: "rocky", rows_by: "rocky", arguments: &["db_sync", "80"] },
-    StandIn { project: "heat", series: "queens", schema_by: "rocky", rows_by: "rocky", arguments: &["db_sync", "85"] },
+    StandIn {
+        project: "heat",
+        series: "pike",
+        schema_by: "rocky",
+        rows_by: "rocky",
+        arguments: &["db_sync", "80"],
+    },
+    StandIn {
+        project: "heat",
+        series: "queens",
+        schema_by: "rocky",
+        rows_by: "rocky",
+        arguments: &["db_sync", "85"],
+    },
     // Rocky's models want columns that Queens' schema lacks; Queens changed nothing, so Pike's fit.
     StandIn {
         project: "glance",
@@ -71,23 +83,34 @@ impl<'a> Builder<'a> {
     }
 
     fn since(&self, series: &str) -> bool {
-        let position = |id: &str| self.options.catalog.series.iter().position(|entry| entry.id.as_str() == id);
+        let position = |id: &str| {
+            self.options
+                .catalog
+                .series
+                .iter()
+                .position(|entry| entry.id.as_str() == id)
+        };
         position(self.lab.file().series.as_str()) >= position(series)
     }
 
     fn bin(&self, series: &str) -> Result<Utf8PathBuf, LabError> {
         let found = self.environments.iter().find(|(known, _)| known.as_str() == series);
-        found.map(|(_, directory)| directory.join("bin")).ok_or_else(|| LabError::Environment {
-            series: self.lab.file().series.clone(),
-            why: format!("{series}'s was not opened"),
-        })
+        found
+            .map(|(_, directory)| directory.join("bin"))
+            .ok_or_else(|| LabError::Environment {
+                series: self.lab.file().series.clone(),
+                why: format!("{series}'s was not opened"),
+            })
     }
 
     /// All steps; list order is the order in which lanes prefer them, so the longest way through comes first.
     pub(crate) fn steps(&'a self) -> Vec<Step<'a>> {
         let etc = self.lab.etc();
         let config = |files: &[&str]| -> Vec<String> {
-            files.iter().flat_map(|file| ["--config-file".to_owned(), etc.join(file).into_string()]).collect()
+            files
+                .iter()
+                .flat_map(|file| ["--config-file".to_owned(), etc.join(file).into_string()])
+                .collect()
         };
         let keystone = config(&["keystone/keystone.conf"]);
         let nova = config(&["nova/nova.conf"]);
@@ -99,8 +122,20 @@ impl<'a> Builder<'a> {
             self.bootstrap(&keystone),
             self.service("keystone-api", &["keystone.bootstrap"]),
             self.seed("keystone", &["keystone-api"]),
-            self.command("nova.map-cell0", &["nova.api-db-sync"], "nova-manage", &nova, &["cell_v2", "map_cell0"]),
-            self.command("nova.db-sync", &["nova.map-cell0"], "nova-manage", &nova, &["db", "sync"]),
+            self.command(
+                "nova.map-cell0",
+                &["nova.api-db-sync"],
+                "nova-manage",
+                &nova,
+                &["cell_v2", "map_cell0"],
+            ),
+            self.command(
+                "nova.db-sync",
+                &["nova.map-cell0"],
+                "nova-manage",
+                &nova,
+                &["db", "sync"],
+            ),
             self.command(
                 "nova.create-cell",
                 &["nova.map-cell0"],
@@ -119,7 +154,13 @@ impl<'a> Builder<'a> {
         steps.push(self.seed("neutron", &["neutron.db-sync", "keystone.seed"]));
         if self.placement_apart {
             let placement = config(&["placement/placement.conf"]);
-            steps.push(self.command("placement.db-sync", &[], "placement-manage", &placement, &["db", "sync"]));
+            steps.push(self.command(
+                "placement.db-sync",
+                &[],
+                "placement-manage",
+                &placement,
+                &["db", "sync"],
+            ));
         }
         steps.push(self.service("placement-api", &["placement.db-sync", "nova.db-sync", "keystone-api"]));
         steps.push(self.seed("nova", &["nova.db-sync", "nova.create-cell", "keystone.seed"]));
@@ -155,7 +196,11 @@ impl<'a> Builder<'a> {
         rest: &[&str],
         variables: BTreeMap<String, Secret>,
     ) -> Step<'a> {
-        let arguments: Vec<String> = config.iter().cloned().chain(rest.iter().map(|text| (*text).to_owned())).collect();
+        let arguments: Vec<String> = config
+            .iter()
+            .cloned()
+            .chain(rest.iter().map(|text| (*text).to_owned()))
+            .collect();
         let (step, program) = (name.to_owned(), program.to_owned());
         Step {
             name: step.clone(),
@@ -167,9 +212,14 @@ impl<'a> Builder<'a> {
     /// Keys belong to whoever runs keystone, which is whoever makes the lab.
     fn keys(&'a self, name: &str, config: &[String], what: &str) -> Step<'a> {
         let (user, group) = (nix::unistd::geteuid().to_string(), nix::unistd::getegid().to_string());
-        let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map_or(user, |found| found.name);
-        let group =
-            nix::unistd::Group::from_gid(nix::unistd::getegid()).ok().flatten().map_or(group, |found| found.name);
+        let user = nix::unistd::User::from_uid(nix::unistd::geteuid())
+            .ok()
+            .flatten()
+            .map_or(user, |found| found.name);
+        let group = nix::unistd::Group::from_gid(nix::unistd::getegid())
+            .ok()
+            .flatten()
+            .map_or(group, |found| found.name);
         let rest = [what, "--keystone-user", &user, "--keystone-group", &group];
         self.command(name, &[], "keystone-manage", config, &rest)
     }
@@ -186,16 +236,35 @@ impl<'a> Builder<'a> {
             variables.insert(format!("OS_BOOTSTRAP_{kind}_URL"), Secret::new(url.clone()));
         }
         // Without immutable roles keystone-status warns in every later series; the option came with Train.
-        let rest: &[&str] = if self.since("train") { &["bootstrap", "--immutable-roles"] } else { &["bootstrap"] };
+        let rest: &[&str] = if self.since("train") {
+            &["bootstrap", "--immutable-roles"]
+        } else {
+            &["bootstrap"]
+        };
         let needs = ["keystone.db-sync", "keystone.fernet-setup", "keystone.credential-setup"];
         let series = self.lab.file().series.as_str();
-        self.command_by(series, "keystone.bootstrap", &needs, "keystone-manage", config, rest, variables)
+        self.command_by(
+            series,
+            "keystone.bootstrap",
+            &needs,
+            "keystone-manage",
+            config,
+            rest,
+            variables,
+        )
     }
 
     fn seed(&'a self, project: &'static str, needs: &[&str]) -> Step<'a> {
-        let series = self.stand_in(project).map(|s| s.rows_by).unwrap_or(self.lab.file().series.as_str());
+        let series = self
+            .stand_in(project)
+            .map(|s| s.rows_by)
+            .unwrap_or(self.lab.file().series.as_str());
         let program = seeds::program(self.lab.dir(), project).into_string();
-        let arguments = [program, "--context".to_owned(), seeds::context_path(self.lab).into_string()];
+        let arguments = [
+            program,
+            "--context".to_owned(),
+            seeds::context_path(self.lab).into_string(),
+        ];
         let name = format!("{project}.seed");
         self.command_by(series, &name, needs, "python", &arguments, &[], BTreeMap::new())
     }
@@ -211,7 +280,11 @@ impl<'a> Builder<'a> {
     fn start(&self, service: &str) -> Result<(), LabError> {
         use ffu_hosts::ServiceManager as _;
         let file = self.lab.file();
-        let port = if service == "keystone-api" { file.ports.keystone } else { file.ports.placement };
+        let port = if service == "keystone-api" {
+            file.ports.keystone
+        } else {
+            file.ports.placement
+        };
         let bin = self.bin(file.series.as_str())?;
         let made = unit::unit_for(self.options.catalog, service, &file.series, &bin, self.lab.dir(), port)?;
         let supervisor = self.lab.services();
@@ -228,14 +301,19 @@ impl<'a> Builder<'a> {
         variables: &BTreeMap<String, Secret>,
     ) -> Result<(), LabError> {
         if self.options.stop.level() > ffu_hosts::StopLevel::Run {
-            return Err(LabError::Stopped { dir: self.lab.dir().to_owned() });
+            return Err(LabError::Stopped {
+                dir: self.lab.dir().to_owned(),
+            });
         }
         let bin = self.bin(series)?;
         let log = self.lab.dir().join("log").join(format!("{step}.log"));
         let mut spec = Spec::new(bin.join(program), log.clone(), TIMEOUT).args(arguments.iter().cloned());
         spec.environment = unit::base_environment(&bin, self.lab.dir());
-        spec.environment
-            .extend(variables.iter().map(|(key, value)| (key.clone(), value.expose().to_owned())));
+        spec.environment.extend(
+            variables
+                .iter()
+                .map(|(key, value)| (key.clone(), value.expose().to_owned())),
+        );
         spec.current_dir = self.lab.dir().to_owned();
         // `down` ends what a killed `up` has left running, by these locks.
         spec.lock_file = Some(self.lab.dir().join("run/locks").join(step));
@@ -247,10 +325,13 @@ impl<'a> Builder<'a> {
             excerpt,
             dir: self.lab.dir().to_owned(),
         };
-        let finished = ffu_hosts::run(&spec, &self.options.stop).map_err(|error| failed(error.to_string(), String::new()))?;
+        let finished =
+            ffu_hosts::run(&spec, &self.options.stop).map_err(|error| failed(error.to_string(), String::new()))?;
         match finished.exit {
             Exit::Code(0) => Ok(()),
-            Exit::Stopped => Err(LabError::Stopped { dir: self.lab.dir().to_owned() }),
+            Exit::Stopped => Err(LabError::Stopped {
+                dir: self.lab.dir().to_owned(),
+            }),
             other => Err(failed(other.to_string(), self.last_lines(&log))),
         }
     }
@@ -259,7 +340,10 @@ impl<'a> Builder<'a> {
         let bytes = std::fs::read(log).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().collect();
-        let tail = lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n");
+        let tail = lines
+            .get(lines.len().saturating_sub(20)..)
+            .unwrap_or_default()
+            .join("\n");
         // A line can be a whole SQL statement.
         let start = tail.char_indices().rev().nth(4000).map_or(0, |(at, _)| at);
         mask(tail.get(start..).unwrap_or_default(), &self.secrets.all())
@@ -274,20 +358,25 @@ mod tests {
     fn stand_ins_are_for_what_the_catalog_calls_missing() {
         let catalog = ffu_catalog::Catalog::embedded().unwrap();
         for missing in &catalog.missing {
-            let found = STAND_INS.iter().find(|s| s.project == missing.project && s.series == missing.series.as_str());
+            let found = STAND_INS
+                .iter()
+                .find(|s| s.project == missing.project && s.series == missing.series.as_str());
             let stand_in = found.unwrap_or_else(|| panic!("{} at {}", missing.project, missing.series));
             let heads = catalog.heads(&missing.project, "main", &missing.series).unwrap();
             let wanted = heads.values().next().unwrap();
-            assert_eq!(stand_in.arguments.last().copied(), wanted.first().map(String::as_str), "{heads:?}");
+            assert_eq!(
+                stand_in.arguments.last().copied(),
+                wanted.first().map(String::as_str),
+                "{heads:?}"
+            );
         }
         assert_eq!(catalog.missing.len(), STAND_INS.len());
     }
 
     #[test]
     fn a_lab_at_pike_needs_rocky_too() {
-        let names = |at: &str| -> Vec<String> {
-            needed(&at.parse().unwrap()).iter().map(ToString::to_string).collect()
-        };
+        let names =
+            |at: &str| -> Vec<String> { needed(&at.parse().unwrap()).iter().map(ToString::to_string).collect() };
         assert_eq!(names("pike"), ["pike", "rocky"]);
         assert_eq!(names("queens"), ["pike", "queens", "rocky"]);
         assert_eq!(names("2024.1"), ["2024.1"]);

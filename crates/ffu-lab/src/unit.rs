@@ -62,7 +62,10 @@ pub fn retarget(unit: &UnitFile, catalog: &Catalog, series: &Series, bin: &Utf8P
         unit: unit.name.clone(),
         why: why.to_owned(),
     };
-    let probe = unit.probe.as_ref().ok_or_else(|| bad("it has no probe, so its port is not known"))?;
+    let probe = unit
+        .probe
+        .as_ref()
+        .ok_or_else(|| bad("it has no probe, so its port is not known"))?;
     let port = probe
         .url
         .strip_prefix("http://")
@@ -147,7 +150,10 @@ mod tests {
         assert_eq!(old.probe.as_ref().unwrap().url, "http://127.0.0.1:5000/v3");
         let new = unit("keystone-api", "2026.1");
         assert_eq!(new.command[..2], ["/envs/s/bin/python", "/lab/seeds/serve.py"]);
-        assert_eq!(new.environment["OS_KEYSTONE_CONFIG_FILES"], "/lab/etc/keystone/keystone.conf");
+        assert_eq!(
+            new.environment["OS_KEYSTONE_CONFIG_FILES"],
+            "/lab/etc/keystone/keystone.conf"
+        );
         assert_eq!(new.refusal(), None);
     }
 
@@ -158,7 +164,10 @@ mod tests {
         old.name = "our-placement".to_owned();
         assert_eq!(old.environment["OS_PLACEMENT_CONFIG_DIR"], "/lab/etc/nova");
         let new = retarget(&old, &catalog, &series("train"), Utf8Path::new("/envs/t/bin")).unwrap();
-        assert_eq!(new.command, ["/envs/t/bin/placement-api", "--host", "127.0.0.1", "--port", "5000"]);
+        assert_eq!(
+            new.command,
+            ["/envs/t/bin/placement-api", "--host", "127.0.0.1", "--port", "5000"]
+        );
         assert_eq!(new.environment["OS_PLACEMENT_CONFIG_DIR"], "/lab/etc/placement");
         assert_eq!((new.name.as_str(), new.series.as_str()), ("our-placement", "train"));
         assert_eq!((&new.log, &new.probe), (&old.log, &old.probe));
@@ -174,7 +183,9 @@ mod tests {
         unit.probe = None;
         let error = retarget(&unit, &catalog, &series("ussuri"), bin).unwrap_err();
         assert!(matches!(error, LabError::Retarget { .. }), "{error}");
-        unit.probe = Some(UnitProbe { url: "http://[::1]/".to_owned() });
+        unit.probe = Some(UnitProbe {
+            url: "http://[::1]/".to_owned(),
+        });
         assert!(retarget(&unit, &catalog, &series("ussuri"), bin).is_err());
     }
 }

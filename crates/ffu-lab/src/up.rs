@@ -44,7 +44,10 @@ const STAND_INS: [(&str, &str, &str); 2] = [
 pub fn up(options: &LabOptions<'_>) -> Result<Lab, LabError> {
     let at = position(options, &options.series)?;
     if !(1..=LabOptions::LARGEST).contains(&options.size) {
-        return Err(LabError::BadSize { size: options.size, largest: LabOptions::LARGEST });
+        return Err(LabError::BadSize {
+            size: options.size,
+            largest: LabOptions::LARGEST,
+        });
     }
     let mut environments = BTreeMap::new();
     for series in steps::needed(&options.series) {
@@ -66,7 +69,10 @@ pub fn up(options: &LabOptions<'_>) -> Result<Lab, LabError> {
     secrets.write(&lab.dir().join("secrets.toml"))?;
     // In Stein, where placement first is a project of its own, a new cloud is made with it; older labs have its tables
     // in nova's API database, so that entering Train has something to move.
-    let placement_apart = options.catalog.projects_at(&options.series).any(|project| project.name == "placement");
+    let placement_apart = options
+        .catalog
+        .projects_at(&options.series)
+        .any(|project| project.name == "placement");
     let is_at = |id: &str| options.catalog.series.iter().position(|entry| entry.id.as_str() == id);
     staged(options, "mariadb", || {
         let port = server(&lab, &secrets, placement_apart)?;
@@ -83,11 +89,19 @@ pub fn up(options: &LabOptions<'_>) -> Result<Lab, LabError> {
     facts.write()?;
     seeds::write(&lab, &secrets)?;
     agents(&lab)?;
-    let builder = steps::Builder { options, lab: &lab, secrets: &secrets, placement_apart, environments };
+    let builder = steps::Builder {
+        options,
+        lab: &lab,
+        secrets: &secrets,
+        placement_apart,
+        environments,
+    };
     let lanes = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 7) + 1;
     graph::work_off(&builder.steps(), lanes, options.progress)?;
     if options.stop.level() > StopLevel::Run {
-        return Err(LabError::Stopped { dir: lab.dir().to_owned() });
+        return Err(LabError::Stopped {
+            dir: lab.dir().to_owned(),
+        });
     }
     // The seeds' input holds every password once more; nobody needs it any longer.
     let context = seeds::context_path(&lab);
@@ -102,17 +116,16 @@ fn position(options: &LabOptions<'_>, series: &Series) -> Result<usize, LabError
 }
 
 /// One stage that is no command, told like the steps.
-fn staged(
-    options: &LabOptions<'_>,
-    name: &str,
-    work: impl FnOnce() -> Result<(), LabError>,
-) -> Result<(), LabError> {
+fn staged(options: &LabOptions<'_>, name: &str, work: impl FnOnce() -> Result<(), LabError>) -> Result<(), LabError> {
     let step = name.to_owned();
     (options.progress)(&LabEvent::Started { step: step.clone() });
     let begun = std::time::Instant::now();
     let outcome = work();
     (options.progress)(&match &outcome {
-        Ok(()) => LabEvent::Finished { step, took: begun.elapsed() },
+        Ok(()) => LabEvent::Finished {
+            step,
+            took: begun.elapsed(),
+        },
         Err(_) => LabEvent::Failed { step },
     });
     outcome
@@ -122,10 +135,17 @@ fn staged(
 fn free_ports() -> Result<Ports, LabError> {
     let bind = || TcpListener::bind(("127.0.0.1", 0)).map_err(LabError::io("find a free port on", "127.0.0.1"));
     let port = |listener: &TcpListener| {
-        listener.local_addr().map(|address| address.port()).map_err(LabError::io("find a free port on", "127.0.0.1"))
+        listener
+            .local_addr()
+            .map(|address| address.port())
+            .map_err(LabError::io("find a free port on", "127.0.0.1"))
     };
     let (keystone, placement) = (bind()?, bind()?);
-    Ok(Ports { keystone: port(&keystone)?, placement: port(&placement)?, database: 0 })
+    Ok(Ports {
+        keystone: port(&keystone)?,
+        placement: port(&placement)?,
+        database: 0,
+    })
 }
 
 /// Starts the server and makes the databases and accounts. Returns its port.
@@ -138,7 +158,10 @@ fn server(lab: &Lab, secrets: &Secrets, placement_apart: bool) -> Result<u16, La
     let server = PrivateServer::create(&lab.server_dir(), &settings)?;
     let admin = server.admin()?;
     for (schema, project) in SCHEMAS {
-        let Some(password) = secrets.database(project).filter(|_| schema != "placement" || placement_apart) else {
+        let Some(password) = secrets
+            .database(project)
+            .filter(|_| schema != "placement" || placement_apart)
+        else {
             continue;
         };
         // As clouds of those days were made; their databases keep it through every series.

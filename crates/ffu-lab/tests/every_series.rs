@@ -13,7 +13,9 @@ fn a_lab_comes_up_and_holds_the_same_at_every_series() {
     let catalog = Catalog::embedded().unwrap();
     let wanted = std::env::var("FFU_LAB_SERIES").unwrap_or_default();
     let all = catalog.series.iter().map(|entry| entry.id.as_str());
-    let chosen: Vec<&str> = all.filter(|id| wanted.is_empty() || wanted.split_whitespace().any(|one| one == *id)).collect();
+    let chosen: Vec<&str> = all
+        .filter(|id| wanted.is_empty() || wanted.split_whitespace().any(|one| one == *id))
+        .collect();
     assert!(!chosen.is_empty(), "FFU_LAB_SERIES={wanted} names no series");
     for series in chosen {
         let scratch = Scratch::new();

@@ -19,7 +19,10 @@ fn a_lab_lives_is_killed_and_leaves_nothing() {
     let lab = bring_up(&catalog, &scratch.dir, "2024.1", 20).unwrap();
     let lab = Lab::open(lab.dir()).unwrap().finished().unwrap();
     assert_eq!(lab.file().state, LabState::Ready);
-    assert!(matches!(bring_up(&catalog, &scratch.dir, "2024.1", 1), Err(LabError::NotEmpty { .. })));
+    assert!(matches!(
+        bring_up(&catalog, &scratch.dir, "2024.1", 1),
+        Err(LabError::NotEmpty { .. })
+    ));
 
     check_contents(&lab);
     rows_are_as_living_services_write_them(&lab);
@@ -35,7 +38,12 @@ fn a_lab_lives_is_killed_and_leaves_nothing() {
     for unit in &status.units {
         assert!(unit.pid.is_some() && unit.answers != Some(false), "{unit:?}");
     }
-    let pids: Vec<u32> = status.units.iter().filter_map(|unit| unit.pid).chain(status.server_pid).collect();
+    let pids: Vec<u32> = status
+        .units
+        .iter()
+        .filter_map(|unit| unit.pid)
+        .chain(status.server_pid)
+        .collect();
     assert_eq!(pids.len(), 5);
     for pid in &pids {
         kill(Pid::from_raw(i32::try_from(*pid).unwrap()), Signal::SIGKILL).unwrap();
@@ -61,16 +69,32 @@ fn rows_are_as_living_services_write_them(lab: &Lab) {
     let alive = "SELECT COUNT(*) FROM services WHERE `binary` = 'nova-compute' AND forced_down = 0 AND disabled = 0 AND uuid \
                  IS NOT NULL AND version > 0 AND last_seen_up > NOW() - INTERVAL 1 HOUR";
     assert_eq!(count("nova", alive), 2);
-    assert_eq!(count("cinder", "SELECT COUNT(*) FROM volumes WHERE service_uuid IS NULL OR volume_type_id IS NULL"), 0);
-    assert_eq!(count("glance", "SELECT COUNT(*) FROM image_locations WHERE deleted = 0 AND meta_data = '{}'"), 3);
-    assert_eq!(count("glance", "SELECT COUNT(*) FROM images WHERE status = 'deactivated'"), 1);
+    assert_eq!(
+        count(
+            "cinder",
+            "SELECT COUNT(*) FROM volumes WHERE service_uuid IS NULL OR volume_type_id IS NULL"
+        ),
+        0
+    );
+    assert_eq!(
+        count(
+            "glance",
+            "SELECT COUNT(*) FROM image_locations WHERE deleted = 0 AND meta_data = '{}'"
+        ),
+        3
+    );
+    assert_eq!(
+        count("glance", "SELECT COUNT(*) FROM images WHERE status = 'deactivated'"),
+        1
+    );
     let bound = "SELECT COUNT(*) FROM ml2_port_bindings WHERE vif_type IN ('ovs', 'hw_veb') AND host LIKE 'compute-%'";
     assert_eq!(count("neutron", bound), 16);
     let attached = "SELECT COUNT(*) FROM volume_attachment WHERE deleted = 0 AND attach_status = 'attached'";
     assert_eq!(count("cinder", attached), 3);
     let volumes = "SELECT COUNT(*) FROM nova.block_device_mapping b JOIN cinder.volumes v ON v.id = b.volume_id";
     assert_eq!(count("nova", volumes), 3, "both projects mean the same volumes");
-    let ports = "SELECT COUNT(*) FROM nova.instances i JOIN neutron.ports p ON p.device_id = i.uuid WHERE i.deleted = 0";
+    let ports =
+        "SELECT COUNT(*) FROM nova.instances i JOIN neutron.ports p ON p.device_id = i.uuid WHERE i.deleted = 0";
     assert_eq!(count("nova", ports), 16, "both projects mean the same instances");
 }
 
@@ -81,7 +105,10 @@ fn passwords_are_private_and_work(lab: &Lab) {
     let secrets = lab.secrets().unwrap();
     let admin = token(lab, "admin", secrets.user("admin").unwrap(), "admin").unwrap();
     let found = providers(lab, &admin).unwrap();
-    assert_eq!(found.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["compute-001", "compute-002"]);
+    assert_eq!(
+        found.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(),
+        ["compute-001", "compute-002"]
+    );
     token(lab, "alice", secrets.user("alice").unwrap(), "demo-web").unwrap();
     let refused = token(lab, "alice", &Secret::new("not-her-password"), "demo-web").unwrap_err();
     assert!(refused.to_string().contains("401"), "{refused}");
@@ -108,7 +135,11 @@ fn a_failing_step_is_reported_with_its_output_and_the_rest_can_be_removed() {
     let bin = root.join("2024.1/bin");
     std::fs::create_dir_all(&bin).unwrap();
     for program in ["python", "keystone-manage", "nova-manage", "neutron-db-manage"] {
-        std::fs::write(bin.join(program), "#!/bin/sh\necho ImportError: libsomething >&2\nexit 3\n").unwrap();
+        std::fs::write(
+            bin.join(program),
+            "#!/bin/sh\necho ImportError: libsomething >&2\nexit 3\n",
+        )
+        .unwrap();
         std::fs::set_permissions(bin.join(program), std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     let error = ffu_lab::up(&ffu_lab::LabOptions {
@@ -121,10 +152,15 @@ fn a_failing_step_is_reported_with_its_output_and_the_rest_can_be_removed() {
         stop: ffu_hosts::StopFlag::new(),
     })
     .unwrap_err();
-    let LabError::Command { log, excerpt, .. } = &error else { panic!("{error}") };
+    let LabError::Command { log, excerpt, .. } = &error else {
+        panic!("{error}")
+    };
     assert!(log.exists() && excerpt.contains("libsomething"), "{error}");
     assert!(error.to_string().contains("exit code 3"), "{error}");
-    assert!(matches!(Lab::open(&scratch.dir).unwrap().finished(), Err(LabError::Unfinished { .. })));
+    assert!(matches!(
+        Lab::open(&scratch.dir).unwrap().finished(),
+        Err(LabError::Unfinished { .. })
+    ));
     assert_eq!(down(&scratch.dir).unwrap(), Removed::Lab);
     assert_eq!(processes_of(&scratch.dir), Vec::<i32>::new());
 }
@@ -133,8 +169,14 @@ fn a_failing_step_is_reported_with_its_output_and_the_rest_can_be_removed() {
 fn impossible_wishes_are_refused_before_anything_is_made() {
     let catalog = Catalog::embedded().unwrap();
     let scratch = Scratch::new();
-    assert!(matches!(bring_up(&catalog, &scratch.dir, "ocata", 1), Err(LabError::UnknownSeries(_))));
-    assert!(matches!(bring_up(&catalog, &scratch.dir, "2024.1", 0), Err(LabError::BadSize { .. })));
+    assert!(matches!(
+        bring_up(&catalog, &scratch.dir, "ocata", 1),
+        Err(LabError::UnknownSeries(_))
+    ));
+    assert!(matches!(
+        bring_up(&catalog, &scratch.dir, "2024.1", 0),
+        Err(LabError::BadSize { .. })
+    ));
     let error = ffu_lab::up(&ffu_lab::LabOptions {
         dir: scratch.dir.clone(),
         series: "train".parse().unwrap(),

@@ -190,7 +190,7 @@ pub struct DiscoverArguments {
     pub series: Option<String>,
     /// A MySQL option file with an account that may create databases.
     #[arg(long, value_name = "FILE")]
-    pub admin: Option<Utf8PathBuf>,
+    pub admin_option_file: Option<Utf8PathBuf>,
 }
 
 /// `ffu plan`.

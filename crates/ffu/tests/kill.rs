@@ -62,7 +62,7 @@ fn the_database_dies_in_mid_migration_and_the_cloud_comes_back() {
     let mut child = lab.scratch.start(&["run", text(&plan), "--yes"]);
     lab.scratch.wait_for_intent("hops.2024.2.neutron.", &mut child);
     std::thread::sleep(Duration::from_millis(300));
-    let pid = std::fs::read_to_string(lab.dir().join("mariadb/mariadbd.pid")).unwrap();
+    let pid = std::fs::read_to_string(lab.dir().join("mariadb/pid")).unwrap();
     kill_nine(pid.trim().parse().unwrap());
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(5), "a run that loses its database stops:\n{}", lab.scratch.journal());

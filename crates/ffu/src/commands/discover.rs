@@ -23,7 +23,7 @@ pub fn run(places: &Places, output: Output, arguments: DiscoverArguments) -> Res
     };
     let catalog = places.catalog()?;
     let series = arguments.series.as_deref().map(|text| catalog.resolve(text)).transpose()?;
-    let admin = arguments.admin.map(absolute).transpose()?;
+    let admin = arguments.admin_option_file.map(absolute).transpose()?;
     let cloud = look(&absolute(Utf8PathBuf::from(root))?, &catalog, series, admin)?;
     let text = ffu_discover::to_toml(&cloud)?;
     let blockers = cloud.findings.iter().filter(|f| f.severity == Severity::Blocker).count();

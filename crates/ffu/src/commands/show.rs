@@ -52,7 +52,7 @@ pub fn status(places: &Places, output: Output, arguments: &StatusArguments) -> R
         let _ = writeln!(text, "  {how}: {step}");
     }
     for (step, detail) in failed(&view) {
-        let _ = writeln!(text, "  failed: {step}: {detail}");
+        let _ = writeln!(text, "  failed: {step}: {}", detail.lines().next().unwrap_or_default());
     }
     let _ = writeln!(text, "  journal {}\n  outputs {}", directory.journal(), directory.outputs());
     let _ = writeln!(text, "  next: {}", next(&directory.id, &view, live));
