@@ -64,24 +64,8 @@ pub enum LabError {
         why: String,
     },
     /// A command failed.
-    #[error(
-        "{step} failed ({how}): `{command}`; all of its output is in {log}, the last lines are:\n{excerpt}\n`ffu lab down \
-         --dir {dir}` removes what is there"
-    )]
-    Command {
-        /// The step's name.
-        step: String,
-        /// How it ended.
-        how: String,
-        /// The command.
-        command: String,
-        /// Its output.
-        log: Utf8PathBuf,
-        /// The last lines, masked.
-        excerpt: String,
-        /// The lab.
-        dir: Utf8PathBuf,
-    },
+    #[error(transparent)]
+    Command(Box<CommandFailure>),
     /// The operator stopped it.
     #[error("stopped: the lab in {dir} is not finished, `ffu lab down --dir {dir}` removes it")]
     Stopped {
@@ -128,6 +112,27 @@ pub enum LabError {
     /// A service.
     #[error(transparent)]
     Service(#[from] ffu_hosts::ServiceError),
+}
+
+/// A command of `up` that failed.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{step} failed ({how}): `{command}`; all of its output is in {log}, the last lines are:\n{excerpt}\n`ffu lab down \
+     --dir {dir}` removes what is there"
+)]
+pub struct CommandFailure {
+    /// The step's name.
+    pub step: String,
+    /// How it ended.
+    pub how: String,
+    /// The command.
+    pub command: String,
+    /// Its output.
+    pub log: Utf8PathBuf,
+    /// The last lines, masked.
+    pub excerpt: String,
+    /// The lab.
+    pub dir: Utf8PathBuf,
 }
 
 impl LabError {

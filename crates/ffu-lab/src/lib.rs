@@ -24,7 +24,7 @@ mod up;
 
 pub use contents::Content;
 pub use down::{Removed, down};
-pub use error::LabError;
+pub use error::{CommandFailure, LabError};
 pub use http::{ResourceProvider, providers, token};
 pub use layout::{FORMAT, Lab, LabFile, LabState, Ports};
 pub use options::{Environments, LabEvent, LabOptions, PlainEnvironments};

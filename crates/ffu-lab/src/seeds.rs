@@ -8,8 +8,9 @@ use crate::layout::{Lab, write_file};
 use crate::secrets::Secrets;
 
 /// File name and content; all are written to `seeds/` of a lab.
-pub(crate) const FILES: [(&str, &str); 11] = [
+pub(crate) const FILES: [(&str, &str); 12] = [
     ("ffu_seed.py", include_str!("../seeds/ffu_seed.py")),
+    ("ffu_neutron_bulk.py", include_str!("../seeds/ffu_neutron_bulk.py")),
     ("ffu_nova_instances.py", include_str!("../seeds/ffu_nova_instances.py")),
     ("seed_keystone.py", include_str!("../seeds/seed_keystone.py")),
     ("seed_glance.py", include_str!("../seeds/seed_glance.py")),

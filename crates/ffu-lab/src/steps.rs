@@ -8,7 +8,7 @@ use ffu_hosts::{Exit, Spec};
 use ffu_model::Series;
 use ffu_model::secret::{Secret, mask};
 
-use crate::error::LabError;
+use crate::error::{CommandFailure, LabError};
 use crate::graph::Step;
 use crate::layout::Lab;
 use crate::options::LabOptions;
@@ -317,13 +317,15 @@ impl<'a> Builder<'a> {
         spec.current_dir = self.lab.dir().to_owned();
         // `down` ends what a killed `up` has left running, by these locks.
         spec.lock_file = Some(self.lab.dir().join("run/locks").join(step));
-        let failed = |how: String, excerpt: String| LabError::Command {
-            step: step.to_owned(),
-            how,
-            command: format!("{} {}", spec.program, spec.arguments.join(" ")),
-            log: log.clone(),
-            excerpt,
-            dir: self.lab.dir().to_owned(),
+        let failed = |how: String, excerpt: String| {
+            LabError::Command(Box::new(CommandFailure {
+                step: step.to_owned(),
+                how,
+                command: format!("{} {}", spec.program, spec.arguments.join(" ")),
+                log: log.clone(),
+                excerpt,
+                dir: self.lab.dir().to_owned(),
+            }))
         };
         let finished =
             ffu_hosts::run(&spec, &self.options.stop).map_err(|error| failed(error.to_string(), String::new()))?;
