@@ -155,12 +155,11 @@ fn check(action: &CommandAction, exit: &Exit, seen: &Seen, verdict: &mut Verdict
                 .findings
                 .push(finding(action, "upgrade-check-crashed", severity, text, remedy));
         } else if matches!(verdict.meaning, Meaning::Success | Meaning::Warning) {
-            verdict.warn("it reported no check");
             let text = format!("{} ended with {exit} and printed no results", action.program);
             verdict.findings.push(finding(
                 action,
                 "upgrade-check-silent",
-                Severity::Warning,
+                Severity::Info,
                 text,
                 "read its output",
             ));

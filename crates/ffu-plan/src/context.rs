@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ffu_catalog::Catalog;
-use ffu_catalog::types::{CommandEntry, Project, ServiceEntry};
+use ffu_catalog::types::{CommandEntry, GateEntry, Project, ServiceEntry};
 use ffu_model::cloud::{DatabaseKey, ServiceManagerKind, ServiceRole};
 use ffu_model::plan::{PlanningReport, Policy};
 use ffu_model::step::{Action, Invariant, Phase, Step, Undo};
@@ -238,6 +238,11 @@ impl<'a> Context<'a> {
             }
         }
         found
+    }
+
+    /// Whether a gate is about this plan: some are about what runs in a series, and only the target runs.
+    pub fn concerns(&self, gate: &GateEntry) -> bool {
+        !gate.target_only || gate.entering == *self.target
     }
 
     pub fn catalog_commands(&self, project: &'a Project, series: &Series) -> Vec<&'a CommandEntry> {

@@ -32,7 +32,7 @@ pub(crate) fn prepare(context: &mut Context<'_>) -> Result<(), PlanError> {
         let fits = context
             .starts_at(&gate.project)
             .is_some_and(|series| context.catalog.holds(&gate.since, &gate.until, series));
-        if !(gate.in_prepare && on_path && fits) {
+        if !(gate.in_prepare && on_path && fits && context.concerns(gate)) {
             continue;
         }
         ends.extend(hops::gate(context, Phase::Prepare, "prepare", gate, &["prepare.databases".to_owned()]));
@@ -43,6 +43,8 @@ pub(crate) fn prepare(context: &mut Context<'_>) -> Result<(), PlanError> {
     for file in new {
         context.report.decisions.push(format!("{file} is new at the target; it is made from the present files"));
     }
+    let mut staged = staged;
+    staged.extend(files::for_commands(context));
     let step = context.push(Phase::Prepare, "prepare.config", title, Action::StageConfig { files: staged });
     step.needs = vec!["prepare.databases".to_owned()];
     ends.push("prepare.config".to_owned());

@@ -83,3 +83,49 @@ pub(crate) fn extraction_connection(context: &Context<'_>, from: &str, schema: &
         ConnectionRef::CellMapping { .. } => None,
     }
 }
+
+/// Files with options that only commands see, one a project and series of the path.
+pub(crate) fn for_commands(context: &Context<'_>) -> Vec<StagedFile> {
+    let mut files = Vec::new();
+    for hop in &context.path {
+        for project in &context.projects {
+            let set: Vec<SetOption> = project
+                .command_setting
+                .iter()
+                .filter(|s| context.catalog.holds(&s.since, &s.until, &hop.to))
+                .map(|s| SetOption {
+                    section: s.section.clone(),
+                    option: s.option.clone(),
+                    value: s.value.clone(),
+                    reason: s.reason.clone(),
+                })
+                .collect();
+            if !set.is_empty() {
+                files.push(StagedFile {
+                    project: project.name.clone(),
+                    source: None,
+                    destination: command_file(&project.name, &hop.to),
+                    set,
+                    copied_sections: Vec::new(),
+                    connections: Vec::new(),
+                });
+            }
+        }
+    }
+    files
+}
+
+/// Below the staging directory only: such a file is never installed.
+fn command_file(project: &str, series: &ffu_model::Series) -> Utf8PathBuf {
+    Utf8PathBuf::from(format!("/for-commands/{project}-{series}.conf"))
+}
+
+/// The staged file with options for a project's commands at a series, if there is one.
+pub(crate) fn command_settings(
+    context: &Context<'_>,
+    project: &ffu_catalog::types::Project,
+    series: &ffu_model::Series,
+) -> Vec<Utf8PathBuf> {
+    let any = project.command_setting.iter().any(|s| context.catalog.holds(&s.since, &s.until, series));
+    if any { vec![crate::context::staged_path(&command_file(&project.name, series))] } else { Vec::new() }
+}

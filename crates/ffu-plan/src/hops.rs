@@ -10,7 +10,7 @@ use ffu_model::{Hop, Series};
 use crate::context::Context;
 use crate::ends::{stops, units_of};
 use crate::error::PlanError;
-use crate::files::extraction_connection;
+use crate::files::{self, extraction_connection};
 
 /// All hops, one after the other; within one, projects wait only for what the catalog names.
 pub(crate) fn all(context: &mut Context<'_>) -> Result<(), PlanError> {
@@ -87,6 +87,9 @@ fn lane(context: &mut Context<'_>, hop: &Hop, project: &Project) -> Result<(), P
     needs.dedup();
     let prefix = format!("hops.{}", hop.to);
     for gate in context.catalog.gates.iter().filter(|g| g.on_hop && g.entering == hop.to && g.project == project.name) {
+        if !context.concerns(gate) {
+            continue;
+        }
         let ends = gate_on_hop(context, hop, &prefix, gate, &needs);
         needs = if ends.is_empty() { needs } else { ends };
     }
@@ -238,7 +241,7 @@ pub(crate) fn command(
         purpose: command.purpose,
         program: command.program.clone(),
         arguments: command.arguments.clone(),
-        config_files: context.command_config(project),
+        config_files: [context.command_config(project), files::command_settings(context, project, series)].concat(),
         config_style: command.config_style,
         config_variable: command.config_variable.clone(),
         overlay: None,

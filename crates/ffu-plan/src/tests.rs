@@ -156,6 +156,24 @@ fn a_release_that_cannot_be_installed_is_left_out_and_said() {
 }
 
 #[test]
+fn options_for_commands_are_staged_and_never_installed() {
+    let plan = planned("pike", "stein");
+    let Action::Command(command) = &plan.steps[at(&plan, "hops.queens.cinder.online-data-migrations")].action else {
+        panic!()
+    };
+    assert_eq!(command.config_files.last().unwrap(), "{staged}/for-commands/cinder-queens.conf");
+    let holds = |id: &str| serde_json::to_string(&plan.steps[at(&plan, id)].action).unwrap().contains("/for-commands/");
+    assert!(holds("prepare.config") && !holds("deploy.config"));
+}
+
+#[test]
+fn gates_about_what_runs_are_asked_for_the_target_only() {
+    let plan = planned("2023.1", "2026.1");
+    let floors: Vec<&str> = plan.steps.iter().map(|s| s.id.as_str()).filter(|id| id.contains("compute-floor")).collect();
+    assert!(!floors.is_empty() && floors.iter().all(|id| id.contains("2026-1")), "{floors:?}");
+}
+
+#[test]
 fn nothing_starts_before_the_checkpoint_and_nothing_irreversible_before_release() {
     let plan = planned("train", "2024.1");
     for step in &plan.steps {
