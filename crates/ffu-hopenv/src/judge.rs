@@ -212,8 +212,8 @@ fn online(action: &CommandAction, exit: &Exit, table: &MigrationTable, verdict: 
     }
     let mut left = table.left();
     left.retain(|name, rows| {
-        let known = action.leftovers.iter().find(|known| known.migration == *name);
-        !known.is_some_and(|known| known.at_most.is_none_or(|most| *rows <= most))
+        let mut known = action.leftovers.iter().filter(|known| known.migration == *name);
+        !known.any(|known| known.at_most.is_none_or(|most| *rows <= most))
     });
     let total: u64 = left.values().sum();
     let figures = [

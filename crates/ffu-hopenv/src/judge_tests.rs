@@ -25,7 +25,11 @@ fn action(purpose: Purpose, program: &str, codes: &[(i32, Meaning)]) -> CommandA
             })
             .collect(),
         failure_texts: vec!["Error attempting to run".into()],
-        leftovers: vec![Leftover { migration: "looks_at_all".into(), at_most: Some(4), reason: "it counts what it looked at".into() }],
+        leftovers: vec![Leftover {
+            migration: "looks_at_all".into(),
+            at_most: Some(4),
+            reason: "it counts what it looked at".into(),
+        }],
         expect_heads: Vec::new(),
         repeatable: true,
         needs_services: Vec::new(),

@@ -1,7 +1,7 @@
 //! How a lab is: its server, what series each database reports, its services.
 
 use ffu_catalog::Catalog;
-use ffu_db::Heads;
+use ffu_db::{Heads, PrivateServer};
 use ffu_hosts::{ServiceManager as _, UnitStatus};
 use ffu_model::Series;
 use ffu_model::cloud::{DatabaseKey, ServiceRole};
@@ -17,7 +17,9 @@ pub struct LabStatus {
     pub lab: LabFile,
     /// The database server's process, if it runs.
     pub server_pid: Option<u32>,
-    /// The databases; empty while the server does not run.
+    /// Why it does not answer although it runs: it is starting, or ending, or ill.
+    pub server_problem: Option<String>,
+    /// The databases; empty while the server does not answer.
     pub databases: Vec<DatabaseStatus>,
     /// The services.
     pub units: Vec<UnitReport>,
@@ -68,11 +70,26 @@ const DATABASES: [(&str, &str, &str); 9] = [
     ("heat", "main", "heat"),
 ];
 
+fn read_databases(server: &PrivateServer, catalog: &Catalog) -> Result<Vec<DatabaseStatus>, LabError> {
+    let admin = server.admin()?;
+    let mut databases = Vec::new();
+    for (project, role, schema) in DATABASES {
+        let Some(heads) = admin.heads(schema)? else { continue };
+        databases.push(DatabaseStatus {
+            database: DatabaseKey::new(project, role),
+            schema: schema.to_owned(),
+            candidates: catalog.candidates(project, role, &heads),
+            heads,
+        });
+    }
+    Ok(databases)
+}
+
 impl Lab {
-    /// Looks at everything. A server or service that does not run is reported, not an error.
+    /// Looks at everything. A server or service that does not run or answer is reported, not an error.
     ///
     /// # Errors
-    /// The files of the lab are damaged, or the running server does not let us in.
+    /// The files of the lab are damaged.
     pub fn status(&self, catalog: &Catalog) -> Result<LabStatus, LabError> {
         let server = match self.server_dir().join("server.json").exists() {
             true => Some(self.server()?),
@@ -80,21 +97,17 @@ impl Lab {
         };
         let server_pid = server.as_ref().and_then(|server| server.pid());
         let mut databases = Vec::new();
+        let mut server_problem = None;
         if let (Some(server), Some(_)) = (&server, server_pid) {
-            let admin = server.admin()?;
-            for (project, role, schema) in DATABASES {
-                let Some(heads) = admin.heads(schema)? else { continue };
-                databases.push(DatabaseStatus {
-                    database: DatabaseKey::new(project, role),
-                    schema: schema.to_owned(),
-                    candidates: catalog.candidates(project, role, &heads),
-                    heads,
-                });
+            match read_databases(server, catalog) {
+                Ok(found) => databases = found,
+                Err(error) => server_problem = Some(error.to_string()),
             }
         }
         Ok(LabStatus {
             lab: self.file().clone(),
             server_pid,
+            server_problem,
             databases,
             units: self.units()?,
         })

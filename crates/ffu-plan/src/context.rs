@@ -47,8 +47,13 @@ impl<'a> Context<'a> {
         for project in &cloud.projects {
             let entry = catalog
                 .project(&project.project)
-                .ok_or_else(|| PlanError::UnknownProject { project: project.project.clone() })?;
-            let series = project.series.as_ref().ok_or_else(|| unknown_series(cloud, &project.project))?;
+                .ok_or_else(|| PlanError::UnknownProject {
+                    project: project.project.clone(),
+                })?;
+            let series = project
+                .series
+                .as_ref()
+                .ok_or_else(|| unknown_series(cloud, &project.project))?;
             let at = position(catalog, series)?;
             if at > target_at {
                 return Err(PlanError::Ahead {
@@ -72,14 +77,21 @@ impl<'a> Context<'a> {
         let from = lowest.map(|(_, series)| series.clone()).ok_or(PlanError::Empty)?;
         let path = catalog.path(&from, target, policy.slurp)?;
         projects.sort_by_key(|project| project.order);
-        let databases = cloud.databases().map(|(key, database)| (key, database.connection.clone())).collect();
+        let databases = cloud
+            .databases()
+            .map(|(key, database)| (key, database.connection.clone()))
+            .collect();
         let mut report = PlanningReport::default();
         report.decisions.push(format!(
             "{} hops: {} → {}; each runs the migrations of its own series{}",
             path.len(),
             from,
             path.iter().map(|hop| hop.to.as_str()).collect::<Vec<_>>().join(" → "),
-            if policy.slurp { ", taking the skips that upstream tests" } else { ", no release is skipped" },
+            if policy.slurp {
+                ", taking the skips that upstream tests"
+            } else {
+                ", no release is skipped"
+            },
         ));
         for project in &cloud.projects {
             if let Some(series) = project.series.as_ref().filter(|series| **series != from) {
@@ -140,7 +152,9 @@ impl<'a> Context<'a> {
     /// The deployment's `/etc`, found from the files that discovery saw.
     pub fn etc(&self) -> Utf8PathBuf {
         for project in &self.projects {
-            let Some(found) = self.cloud.project(&project.name) else { continue };
+            let Some(found) = self.cloud.project(&project.name) else {
+                continue;
+            };
             for file in &found.config_files {
                 for entry in &project.config {
                     if let Some(prefix) = strip_suffix(&file.path, &entry.path) {
@@ -159,7 +173,12 @@ impl<'a> Context<'a> {
             .project(&project.name)
             .into_iter()
             .flat_map(|p| &p.config_files)
-            .filter(|file| project.config.iter().any(|c| c.commands && strip_suffix(&file.path, &c.path).is_some()))
+            .filter(|file| {
+                project
+                    .config
+                    .iter()
+                    .any(|c| c.commands && strip_suffix(&file.path, &c.path).is_some())
+            })
             .map(|file| file.path.clone())
             .collect();
         if !found.is_empty() {
@@ -200,7 +219,11 @@ impl<'a> Context<'a> {
     }
 
     pub fn service_entry(&self, name: &str) -> Option<&'a ServiceEntry> {
-        self.catalog.projects.iter().flat_map(|project| &project.service).find(|service| service.name == name)
+        self.catalog
+            .projects
+            .iter()
+            .flat_map(|project| &project.service)
+            .find(|service| service.name == name)
     }
 
     pub fn supervised(&self) -> bool {
@@ -217,7 +240,8 @@ impl<'a> Context<'a> {
                 places.sort_by_key(|p| !self.catalog.holds(&p.since, &p.until, series));
                 let Some(place) = places.into_iter().find(|p| {
                     !self.role_keys(&p.project, &p.database, true).is_empty()
-                        && (self.catalog.holds(&p.since, &p.until, series) || self.starts_at(&p.project) != Some(&self.from))
+                        && (self.catalog.holds(&p.since, &p.until, series)
+                            || self.starts_at(&p.project) != Some(&self.from))
                 }) else {
                     continue;
                 };
@@ -227,7 +251,11 @@ impl<'a> Context<'a> {
                 for key in self.role_keys(&place.project, &place.database, true) {
                     let cell = key.role != place.database;
                     found.push(Invariant {
-                        id: if cell { format!("{}@{}", entry.id, key.role) } else { entry.id.clone() },
+                        id: if cell {
+                            format!("{}@{}", entry.id, key.role)
+                        } else {
+                            entry.id.clone()
+                        },
                         database: key,
                         table: entry.table.clone(),
                         filter: entry.filter.clone(),
@@ -268,7 +296,10 @@ fn unknown_series(cloud: &Cloud, project: &str) -> PlanError {
         .map(|finding| format!("{}: {}", finding.id, finding.message))
         .collect::<Vec<_>>()
         .join("; ");
-    PlanError::UnknownSeries { project: project.to_owned(), reason }
+    PlanError::UnknownSeries {
+        project: project.to_owned(),
+        reason,
+    }
 }
 
 /// Where a file is staged: its absolute path below the run's staging directory.

@@ -25,27 +25,52 @@ pub(crate) fn prepare(context: &mut Context<'_>) -> Result<(), PlanError> {
     }
     let databases: Vec<DatabaseKey> = context.databases.keys().cloned().collect();
     let title = "Every database answers and may be changed, and there is room for the checkpoint";
-    context.push(Phase::Prepare, "prepare.databases", title, Action::ProbeDatabases { databases });
+    context.push(
+        Phase::Prepare,
+        "prepare.databases",
+        title,
+        Action::ProbeDatabases { databases },
+    );
     ends.push("prepare.databases".to_owned());
     for gate in &context.catalog.gates {
-        let on_path = context.path.iter().any(|hop| hop.to == gate.entering && context.makes_hop(&gate.project, hop));
+        let on_path = context
+            .path
+            .iter()
+            .any(|hop| hop.to == gate.entering && context.makes_hop(&gate.project, hop));
         let fits = context
             .starts_at(&gate.project)
             .is_some_and(|series| context.catalog.holds(&gate.since, &gate.until, series));
         if !(gate.in_prepare && on_path && fits && context.concerns(gate)) {
             continue;
         }
-        ends.extend(hops::gate(context, Phase::Prepare, "prepare", gate, &["prepare.databases".to_owned()]));
+        ends.extend(hops::gate(
+            context,
+            Phase::Prepare,
+            "prepare",
+            gate,
+            &["prepare.databases".to_owned()],
+        ));
     }
     let staged = files::staged(context);
     let title = format!("Stage the configuration of {} in the run's directory", context.target);
-    let new: Vec<&Utf8PathBuf> = staged.iter().filter(|f| f.source.is_none()).map(|f| &f.destination).collect();
+    let new: Vec<&Utf8PathBuf> = staged
+        .iter()
+        .filter(|f| f.source.is_none())
+        .map(|f| &f.destination)
+        .collect();
     for file in new {
-        context.report.decisions.push(format!("{file} is new at the target; it is made from the present files"));
+        context.report.decisions.push(format!(
+            "{file} is new at the target; it is made from the present files"
+        ));
     }
     let mut staged = staged;
     staged.extend(files::for_commands(context));
-    let step = context.push(Phase::Prepare, "prepare.config", title, Action::StageConfig { files: staged });
+    let step = context.push(
+        Phase::Prepare,
+        "prepare.config",
+        title,
+        Action::StageConfig { files: staged },
+    );
     step.needs = vec!["prepare.databases".to_owned()];
     ends.push("prepare.config".to_owned());
     context.phase_ends = ends;
@@ -55,21 +80,33 @@ pub(crate) fn prepare(context: &mut Context<'_>) -> Result<(), PlanError> {
 pub(crate) fn freeze(context: &mut Context<'_>) -> Result<(), PlanError> {
     let units = context.control_plane();
     let is_front = |entry: &Option<&ffu_catalog::types::ServiceEntry>| entry.is_none_or(|e| e.front);
-    let front: Vec<String> = units.iter().filter(|(_, e)| is_front(e)).map(|(s, _)| s.unit.clone()).collect();
-    let back: Vec<String> = units.iter().filter(|(_, e)| !is_front(e)).map(|(s, _)| s.unit.clone()).collect();
+    let front: Vec<String> = units
+        .iter()
+        .filter(|(_, e)| is_front(e))
+        .map(|(s, _)| s.unit.clone())
+        .collect();
+    let back: Vec<String> = units
+        .iter()
+        .filter(|(_, e)| !is_front(e))
+        .map(|(s, _)| s.unit.clone())
+        .collect();
     if units.is_empty() {
-        context.report.decisions.push(
-            "no control plane service was found: the operator stops them (the freeze pauses for it)".to_owned(),
-        );
+        context
+            .report
+            .decisions
+            .push("no control plane service was found: the operator stops them (the freeze pauses for it)".to_owned());
     }
     let mut needs = context.phase_ends.clone();
     if units.is_empty() {
-        let message = "Stop every OpenStack control plane service of this cloud; leave agents, OVS/OVN and libvirt running.";
+        let message =
+            "Stop every OpenStack control plane service of this cloud; leave agents, OVS/OVN and libvirt running.";
         let step = context.push(
             Phase::Freeze,
             "freeze.pause",
             "The operator stops the control plane",
-            Action::Pause { message: message.to_owned() },
+            Action::Pause {
+                message: message.to_owned(),
+            },
         );
         step.needs = needs;
         needs = vec!["freeze.pause".to_owned()];
@@ -84,10 +121,21 @@ pub(crate) fn freeze(context: &mut Context<'_>) -> Result<(), PlanError> {
         step.timeout_seconds = deadline;
         needs = vec!["freeze.drain".to_owned()];
     }
-    needs = stop(context, "freeze.services", "Stop the rest of the control plane; agents stay up", back, needs);
+    needs = stop(
+        context,
+        "freeze.services",
+        "Stop the rest of the control plane; agents stay up",
+        back,
+        needs,
+    );
     let invariants = context.invariants(&context.from.clone(), None);
     let title = "Count and fingerprint what must be the same afterwards";
-    let step = context.push(Phase::Freeze, "freeze.invariants", title, Action::CaptureInvariants { invariants });
+    let step = context.push(
+        Phase::Freeze,
+        "freeze.invariants",
+        title,
+        Action::CaptureInvariants { invariants },
+    );
     step.needs = needs.clone();
     step.estimate_ms = 500;
     needs.push("freeze.invariants".to_owned());
@@ -113,10 +161,20 @@ fn stop(context: &mut Context<'_>, id: &str, title: &str, units: Vec<String>, ne
 fn drains(context: &Context<'_>) -> Vec<DrainWatch> {
     let mut watches = Vec::new();
     for project in &context.projects {
-        let Some(series) = context.starts_at(&project.name) else { continue };
-        for entry in project.drain.iter().filter(|d| context.catalog.holds(&d.since, &d.until, series)) {
+        let Some(series) = context.starts_at(&project.name) else {
+            continue;
+        };
+        for entry in project
+            .drain
+            .iter()
+            .filter(|d| context.catalog.holds(&d.since, &d.until, series))
+        {
             for database in context.role_keys(&project.name, &entry.database, true) {
-                watches.push(DrainWatch { database, what: entry.what.clone(), query: entry.query.clone() });
+                watches.push(DrainWatch {
+                    database,
+                    what: entry.what.clone(),
+                    query: entry.query.clone(),
+                });
             }
         }
     }
@@ -139,11 +197,25 @@ pub(crate) fn checkpoint(context: &mut Context<'_>) {
         paths.extend(project.config_files.iter().map(|file| file.path.clone()));
     }
     if let ServiceManagerKind::Process { directory } = &context.cloud.service_manager {
-        paths.extend(context.cloud.services.iter().map(|s| directory.join(format!("{}.toml", s.unit))));
+        paths.extend(
+            context
+                .cloud
+                .services
+                .iter()
+                .map(|s| directory.join(format!("{}.toml", s.unit))),
+        );
     }
     let bytes: u64 = context.cloud.databases().map(|(_, database)| database.bytes).sum();
-    let action = Action::Checkpoint { databases: databases.into_iter().collect(), files: paths.into_iter().collect() };
-    let needs = context.phase_ends.iter().filter(|id| *id != "freeze.invariants").cloned().collect();
+    let action = Action::Checkpoint {
+        databases: databases.into_iter().collect(),
+        files: paths.into_iter().collect(),
+    };
+    let needs = context
+        .phase_ends
+        .iter()
+        .filter(|id| *id != "freeze.invariants")
+        .cloned()
+        .collect();
     let step = context.push(Phase::Checkpoint, "checkpoint", "Make and prove the way back", action);
     step.needs = needs;
     step.timeout_seconds = 600 + bytes / 1_000_000;
@@ -152,7 +224,8 @@ pub(crate) fn checkpoint(context: &mut Context<'_>) {
         "the way back is a dump of {} MiB of tables, made with the control plane stopped and proven {}",
         bytes / 1_048_576,
         match context.policy.checkpoint_proof {
-            ffu_model::plan::CheckpointProof::Restore => "by loading it into scratch schemas and comparing fingerprints",
+            ffu_model::plan::CheckpointProof::Restore =>
+                "by loading it into scratch schemas and comparing fingerprints",
             ffu_model::plan::CheckpointProof::Read => "by reading it back (not by loading it)",
         }
     ));
@@ -165,16 +238,27 @@ pub(crate) fn deploy(context: &mut Context<'_>) -> Result<(), PlanError> {
     ends.dedup();
     let files = files::staged(context);
     let title = format!("Put the configuration of {} in place", context.target);
-    let action = Action::InstallConfig { staged: "prepare.config".to_owned(), files };
+    let action = Action::InstallConfig {
+        staged: "prepare.config".to_owned(),
+        files,
+    };
     let step = context.push(Phase::Deploy, "deploy.config", title, action);
     step.needs = ends;
     step.undo = Undo::Checkpoint;
     let mut needs = vec!["deploy.config".to_owned()];
-    let units: Vec<String> = context.control_plane().into_iter().rev().map(|(s, _)| s.unit.clone()).collect();
+    let units: Vec<String> = context
+        .control_plane()
+        .into_iter()
+        .rev()
+        .map(|(s, _)| s.unit.clone())
+        .collect();
     if context.supervised() {
         let target = context.target.clone();
         let title = format!("Start the control plane of {target}");
-        let action = Action::StartServices { units: units.clone(), series: target };
+        let action = Action::StartServices {
+            units: units.clone(),
+            series: target,
+        };
         let step = context.push(Phase::Deploy, "deploy.services", title, action);
         step.needs = needs;
         step.estimate_ms = 8_000;
@@ -209,8 +293,16 @@ pub(crate) fn deploy(context: &mut Context<'_>) -> Result<(), PlanError> {
     let mut ends = needs.clone();
     ends.extend(hops::checks_with_services(context, &needs)?);
     let invariants = context.invariants(&context.target.clone(), None);
-    let action = Action::CompareInvariants { baseline: "freeze.invariants".to_owned(), invariants };
-    let step = context.push(Phase::Deploy, "deploy.invariants", "The whole cloud is what it was", action);
+    let action = Action::CompareInvariants {
+        baseline: "freeze.invariants".to_owned(),
+        invariants,
+    };
+    let step = context.push(
+        Phase::Deploy,
+        "deploy.invariants",
+        "The whole cloud is what it was",
+        action,
+    );
     step.needs = needs;
     step.estimate_ms = 500;
     ends.push("deploy.invariants".to_owned());
@@ -219,11 +311,19 @@ pub(crate) fn deploy(context: &mut Context<'_>) -> Result<(), PlanError> {
 }
 
 pub(crate) fn release(context: &mut Context<'_>) {
-    let databases: Vec<DatabaseKey> =
-        context.role_keys("nova", "cell", true).into_iter().filter(|key| key.role != "cell0").collect();
+    let databases: Vec<DatabaseKey> = context
+        .role_keys("nova", "cell", true)
+        .into_iter()
+        .filter(|key| key.role != "cell0")
+        .collect();
     let needs = context.phase_ends.clone();
     let title = "Point of no return: agents and computes follow with your deployment tool";
-    let step = context.push(Phase::Release, "release.agents", title, Action::ReviewAgents { databases });
+    let step = context.push(
+        Phase::Release,
+        "release.agents",
+        title,
+        Action::ReviewAgents { databases },
+    );
     step.needs = needs;
     step.undo = Undo::Irreversible;
     step.estimate_ms = 100;
@@ -242,16 +342,30 @@ pub(crate) fn finish(context: &mut Context<'_>) -> Result<(), PlanError> {
     for project in context.projects.clone() {
         for command in context.catalog_commands(project, &target) {
             if command.purpose == Purpose::OnlineData {
-                ends.extend(hops::command(context, Phase::Finish, "finish", None, project, command, &target, &needs)?);
+                ends.extend(hops::command(
+                    context,
+                    Phase::Finish,
+                    "finish",
+                    None,
+                    project,
+                    command,
+                    &target,
+                    &needs,
+                )?);
             }
         }
     }
     let needs = if ends.is_empty() { needs } else { ends };
-    let action = Action::DropCheckpoint { checkpoint: "checkpoint".to_owned() };
+    let action = Action::DropCheckpoint {
+        checkpoint: "checkpoint".to_owned(),
+    };
     let step = context.push(Phase::Finish, "finish.checkpoint", "Delete the checkpoint", action);
     step.needs = needs;
     step.undo = Undo::Irreversible;
-    context.report.irreversible.push("finish.checkpoint: the dumps are deleted".to_owned());
+    context
+        .report
+        .irreversible
+        .push("finish.checkpoint: the dumps are deleted".to_owned());
     Ok(())
 }
 

@@ -21,7 +21,9 @@ pub enum PlanError {
         reason: String,
     },
     /// The cloud has no project.
-    #[error("the cloud file names no project, so there is nothing to upgrade\n  next: run `ffu discover` on the deployment")]
+    #[error(
+        "the cloud file names no project, so there is nothing to upgrade\n  next: run `ffu discover` on the deployment"
+    )]
     Empty,
     /// A finding of the cloud forbids a run.
     #[error("{id}: {message}\n  next: {remedy}")]
@@ -80,7 +82,9 @@ pub enum PlanError {
         series: String,
     },
     /// Two projects wait for each other.
-    #[error("the catalog's order of projects at {series} goes round in a circle: {projects}\n  next: `ffu catalog check`")]
+    #[error(
+        "the catalog's order of projects at {series} goes round in a circle: {projects}\n  next: `ffu catalog check`"
+    )]
     Circle {
         /// The series.
         series: String,
@@ -88,7 +92,9 @@ pub enum PlanError {
         projects: String,
     },
     /// A plan that is not one.
-    #[error("{origin}: not a plan of this program: {reason}\n  next: make one with `ffu plan --cloud cloud.toml --to SERIES -o plan.json`")]
+    #[error(
+        "{origin}: not a plan of this program: {reason}\n  next: make one with `ffu plan --cloud cloud.toml --to SERIES -o plan.json`"
+    )]
     Malformed {
         /// Where it came from.
         origin: String,
@@ -104,5 +110,9 @@ pub enum PlanError {
 }
 
 fn reason_suffix(reason: &str) -> String {
-    if reason.is_empty() { String::new() } else { format!(" ({reason})") }
+    if reason.is_empty() {
+        String::new()
+    } else {
+        format!(" ({reason})")
+    }
 }

@@ -17,11 +17,20 @@ pub fn explain(plan: &Plan, id: &str) -> Option<String> {
     if let Some(project) = &step.project {
         let _ = writeln!(text, "  project:   {project}");
     }
-    let _ = writeln!(text, "  expected:  {:.1} s; fails after {} s", step.estimate_ms as f64 / 1000.0, step.timeout_seconds);
+    let _ = writeln!(
+        text,
+        "  expected:  {:.1} s; fails after {} s",
+        step.estimate_ms as f64 / 1000.0,
+        step.timeout_seconds
+    );
     let _ = writeln!(text, "  way back:  {}", undo(step.undo));
     list(&mut text, "needs", &step.needs);
-    let followers: Vec<String> =
-        plan.steps.iter().filter(|other| other.needs.contains(&step.id)).map(|other| other.id.clone()).collect();
+    let followers: Vec<String> = plan
+        .steps
+        .iter()
+        .filter(|other| other.needs.contains(&step.id))
+        .map(|other| other.id.clone())
+        .collect();
     list(&mut text, "then", &followers);
     action(&mut text, &step.action);
     for source in step.sources.iter().filter(|source| !source.is_empty()) {
@@ -51,7 +60,11 @@ fn undo(undo: Undo) -> &'static str {
 fn action(text: &mut String, action: &Action) {
     match action {
         Action::Command(command) => {
-            let files: Vec<String> = command.config_files.iter().map(|file| format!("--config-file {file}")).collect();
+            let files: Vec<String> = command
+                .config_files
+                .iter()
+                .map(|file| format!("--config-file {file}"))
+                .collect();
             let _ = writeln!(
                 text,
                 "  runs:      {} {} {}  (in hop environment {})",
@@ -61,21 +74,45 @@ fn action(text: &mut String, action: &Action) {
                 command.series
             );
             for exit in &command.exit_codes {
-                let _ = writeln!(text, "  exit {:>4}: {} – {}", exit.code, meaning(exit.meaning), exit.note);
+                let _ = writeln!(
+                    text,
+                    "  exit {:>4}: {} – {}",
+                    exit.code,
+                    meaning(exit.meaning),
+                    exit.note
+                );
             }
             let _ = writeln!(text, "  any other exit code is a failure");
             for bad in &command.failure_texts {
                 let _ = writeln!(text, "  a line with {bad:?} is a failure whatever the exit code");
             }
             for heads in &command.expect_heads {
-                let _ =
-                    writeln!(text, "  must reach: {} {} = {}", heads.database, heads.name, heads.versions.join(", "));
+                let _ = writeln!(
+                    text,
+                    "  must reach: {} {} = {}",
+                    heads.database,
+                    heads.name,
+                    heads.versions.join(", ")
+                );
             }
-            let repeat = if command.repeatable { "is run again" } else { "is not run again by itself" };
+            let repeat = if command.repeatable {
+                "is run again"
+            } else {
+                "is not run again by itself"
+            };
             let _ = writeln!(text, "  if interrupted, it {repeat}");
         }
-        Action::Gate { database, query, message, remedy, .. } => {
-            let _ = writeln!(text, "  asks:      {database}: {query}\n  offenders: {message}\n  remedy:    {remedy}");
+        Action::Gate {
+            database,
+            query,
+            message,
+            remedy,
+            ..
+        } => {
+            let _ = writeln!(
+                text,
+                "  asks:      {database}: {query}\n  offenders: {message}\n  remedy:    {remedy}"
+            );
         }
         Action::Pause { message } => {
             let _ = writeln!(text, "  waits for: {message}");
@@ -99,7 +136,11 @@ fn action(text: &mut String, action: &Action) {
             for file in files {
                 let _ = writeln!(text, "  file:      {}", file.destination);
                 for set in &file.set {
-                    let _ = writeln!(text, "    sets [{}] {} = {} – {}", set.section, set.option, set.value, set.reason);
+                    let _ = writeln!(
+                        text,
+                        "    sets [{}] {} = {} – {}",
+                        set.section, set.option, set.value, set.reason
+                    );
                 }
             }
         }

@@ -16,7 +16,10 @@ pub(crate) fn staged(context: &Context<'_>) -> Vec<StagedFile> {
             continue;
         };
         for file in &cloud_project.config_files {
-            let relative = project.config.iter().find(|c| strip_suffix(&file.path, &c.path).is_some());
+            let relative = project
+                .config
+                .iter()
+                .find(|c| strip_suffix(&file.path, &c.path).is_some());
             let set = project
                 .setting
                 .iter()
@@ -43,13 +46,11 @@ pub(crate) fn staged(context: &Context<'_>) -> Vec<StagedFile> {
 }
 
 /// The file of a project that an extraction on the path creates.
-fn new_files(
-    context: &Context<'_>,
-    project: &ffu_catalog::types::Project,
-    etc: &Utf8PathBuf,
-) -> Option<StagedFile> {
-    let extraction =
-        project.extraction.iter().find(|entry| context.path.iter().any(|hop| hop.to == entry.entering))?;
+fn new_files(context: &Context<'_>, project: &ffu_catalog::types::Project, etc: &Utf8PathBuf) -> Option<StagedFile> {
+    let extraction = project
+        .extraction
+        .iter()
+        .find(|entry| context.path.iter().any(|hop| hop.to == entry.entering))?;
     let database = project.database.iter().find(|d| d.role == extraction.to)?;
     Some(StagedFile {
         project: project.name.clone(),
@@ -59,7 +60,10 @@ fn new_files(
         copied_sections: extraction
             .copy_sections
             .iter()
-            .map(|copied| CopiedSection { file: etc.join(&copied.file), section: copied.section.clone() })
+            .map(|copied| CopiedSection {
+                file: etc.join(&copied.file),
+                section: copied.section.clone(),
+            })
             .collect(),
         connections: vec![Overlay {
             section: database.section.clone(),
@@ -72,14 +76,15 @@ fn new_files(
 /// The connection of a database that does not exist yet: that of its origin, with another schema.
 pub(crate) fn extraction_connection(context: &Context<'_>, from: &str, schema: &str) -> Option<ConnectionRef> {
     match context.databases.get(&from.parse().ok()?)? {
-        ConnectionRef::Config { file, section, option } | ConnectionRef::SameServer { file, section, option, .. } => {
-            Some(ConnectionRef::SameServer {
-                file: file.clone(),
-                section: section.clone(),
-                option: option.clone(),
-                schema: schema.to_owned(),
-            })
-        }
+        ConnectionRef::Config { file, section, option }
+        | ConnectionRef::SameServer {
+            file, section, option, ..
+        } => Some(ConnectionRef::SameServer {
+            file: file.clone(),
+            section: section.clone(),
+            option: option.clone(),
+            schema: schema.to_owned(),
+        }),
         ConnectionRef::CellMapping { .. } => None,
     }
 }
@@ -126,6 +131,13 @@ pub(crate) fn command_settings(
     project: &ffu_catalog::types::Project,
     series: &ffu_model::Series,
 ) -> Vec<Utf8PathBuf> {
-    let any = project.command_setting.iter().any(|s| context.catalog.holds(&s.since, &s.until, series));
-    if any { vec![crate::context::staged_path(&command_file(&project.name, series))] } else { Vec::new() }
+    let any = project
+        .command_setting
+        .iter()
+        .any(|s| context.catalog.holds(&s.since, &s.until, series));
+    if any {
+        vec![crate::context::staged_path(&command_file(&project.name, series))]
+    } else {
+        Vec::new()
+    }
 }

@@ -45,8 +45,12 @@ fn appear(context: &mut Context<'_>, hop: &Hop) {
 
 /// Projects of a hop such that those that come first by the catalog do come first.
 fn lane_order<'a>(context: &Context<'a>, hop: &Hop) -> Result<Vec<&'a Project>, PlanError> {
-    let mut waiting: Vec<&Project> =
-        context.projects.iter().copied().filter(|project| context.makes_hop(&project.name, hop)).collect();
+    let mut waiting: Vec<&Project> = context
+        .projects
+        .iter()
+        .copied()
+        .filter(|project| context.makes_hop(&project.name, hop))
+        .collect();
     let mut order: Vec<&Project> = Vec::new();
     while !waiting.is_empty() {
         let ready = waiting.iter().position(|project| {
@@ -67,11 +71,19 @@ fn lane_order<'a>(context: &Context<'a>, hop: &Hop) -> Result<Vec<&'a Project>, 
 
 fn firsts<'a>(context: &Context<'a>, project: &'a Project, hop: &Hop) -> impl Iterator<Item = &'a str> {
     let (catalog, to) = (context.catalog, hop.to.clone());
-    project.after.iter().filter(move |a| catalog.holds(&a.since, &a.until, &to)).map(|a| a.project.as_str())
+    project
+        .after
+        .iter()
+        .filter(move |a| catalog.holds(&a.since, &a.until, &to))
+        .map(|a| a.project.as_str())
 }
 
 fn lane(context: &mut Context<'_>, hop: &Hop, project: &Project) -> Result<(), PlanError> {
-    let missing = context.catalog.missing.iter().find(|m| m.project == project.name && m.series == hop.to);
+    let missing = context
+        .catalog
+        .missing
+        .iter()
+        .find(|m| m.project == project.name && m.series == hop.to);
     if let Some(missing) = missing {
         context.report.decisions.push(format!(
             "{} {} of {} cannot be installed ({}): {}; still linear, since {}",
@@ -79,14 +91,23 @@ fn lane(context: &mut Context<'_>, hop: &Hop, project: &Project) -> Result<(), P
         ));
         return Ok(());
     }
-    let mut needs: Vec<String> = context.tails.get(&project.name).cloned().unwrap_or(context.phase_ends.clone());
+    let mut needs: Vec<String> = context
+        .tails
+        .get(&project.name)
+        .cloned()
+        .unwrap_or(context.phase_ends.clone());
     for first in firsts(context, project, hop) {
         needs.extend(context.tails.get(first).cloned().unwrap_or_default());
     }
     needs.sort();
     needs.dedup();
     let prefix = format!("hops.{}", hop.to);
-    for gate in context.catalog.gates.iter().filter(|g| g.on_hop && g.entering == hop.to && g.project == project.name) {
+    for gate in context
+        .catalog
+        .gates
+        .iter()
+        .filter(|g| g.on_hop && g.entering == hop.to && g.project == project.name)
+    {
         if !context.concerns(gate) {
             continue;
         }
@@ -98,14 +119,26 @@ fn lane(context: &mut Context<'_>, hop: &Hop, project: &Project) -> Result<(), P
         if !command.needs_services.is_empty() {
             continue;
         }
-        let ends = self::command(context, Phase::Hops, &prefix, Some(hop), project, command, &hop.to, &needs)?;
+        let ends = self::command(
+            context,
+            Phase::Hops,
+            &prefix,
+            Some(hop),
+            project,
+            command,
+            &hop.to,
+            &needs,
+        )?;
         needs = if ends.is_empty() { needs } else { ends };
     }
     let invariants = context.invariants(&hop.to, Some(&project.name));
     if !invariants.is_empty() {
         let id = format!("{prefix}.{}.invariants", project.name);
         let title = format!("{}: nothing was lost on the way to {}", project.name, hop.to);
-        let action = Action::CompareInvariants { baseline: "freeze.invariants".to_owned(), invariants };
+        let action = Action::CompareInvariants {
+            baseline: "freeze.invariants".to_owned(),
+            invariants,
+        };
         let step = context.push(Phase::Hops, &id, title, action);
         step.needs = needs;
         step.project = Some(project.name.clone());
@@ -134,7 +167,11 @@ pub(crate) fn gate(
     needs: &[String],
 ) -> Vec<String> {
     let mut ends = Vec::new();
-    for (at, database) in context.role_keys(&gate.project, &gate.database, true).into_iter().enumerate() {
+    for (at, database) in context
+        .role_keys(&gate.project, &gate.database, true)
+        .into_iter()
+        .enumerate()
+    {
         let suffix = if at == 0 { String::new() } else { format!(".{at}") };
         let id = format!("{prefix}.{}.gate.{}{suffix}", gate.project, gate.id);
         let title = format!(
@@ -167,10 +204,15 @@ fn extraction(
     project: &Project,
     needs: Vec<String>,
 ) -> Result<Vec<String>, PlanError> {
-    let Some(entry) = project.extraction.iter().find(|entry| entry.entering == hop.to) else { return Ok(needs) };
+    let Some(entry) = project.extraction.iter().find(|entry| entry.entering == hop.to) else {
+        return Ok(needs);
+    };
     let to = DatabaseKey::new(&project.name, &entry.to);
     if context.databases.contains_key(&to) {
-        let already = format!("{to} is there already: the extraction of {} was done before", project.name);
+        let already = format!(
+            "{to} is there already: the extraction of {} was done before",
+            project.name
+        );
         context.report.decisions.push(already);
         return Ok(needs);
     }
@@ -180,16 +222,28 @@ fn extraction(
         role: entry.from.clone(),
     };
     let from: DatabaseKey = entry.from.parse().map_err(|_| missing())?;
-    let database = project.database.iter().find(|d| d.role == entry.to).ok_or_else(missing)?;
+    let database = project
+        .database
+        .iter()
+        .find(|d| d.role == entry.to)
+        .ok_or_else(missing)?;
     let connection = extraction_connection(context, &entry.from, &database.schema).ok_or_else(missing)?;
     let mut needs = needs;
     needs.extend(context.tails.get(&from.project).cloned().unwrap_or_default());
     needs.sort();
     needs.dedup();
     let create = format!("hops.{}.{}.create-database", hop.to, project.name);
-    let action =
-        Action::CreateDatabase { database: to.clone(), connection: connection.clone(), like: from.clone() };
-    let step = context.push(Phase::Hops, &create, format!("Create the {} database", project.name), action);
+    let action = Action::CreateDatabase {
+        database: to.clone(),
+        connection: connection.clone(),
+        like: from.clone(),
+    };
+    let step = context.push(
+        Phase::Hops,
+        &create,
+        format!("Create the {} database", project.name),
+        action,
+    );
     step.needs = needs;
     step.project = Some(project.name.clone());
     step.hop = Some(hop.clone());
@@ -197,8 +251,12 @@ fn extraction(
     step.sources = vec![entry.source.clone()];
     let copy = format!("hops.{}.{}.copy-tables", hop.to, project.name);
     let title = format!("Copy {}'s tables out of {from}", project.name);
-    let action =
-        Action::CopyTables { from, to: to.clone(), tables: entry.tables.clone(), stamp: Some(entry.stamp.clone()) };
+    let action = Action::CopyTables {
+        from,
+        to: to.clone(),
+        tables: entry.tables.clone(),
+        stamp: Some(entry.stamp.clone()),
+    };
     let step = context.push(Phase::Hops, &copy, title, action);
     step.needs = vec![create];
     step.project = Some(project.name.clone());
@@ -241,7 +299,11 @@ pub(crate) fn command(
         purpose: command.purpose,
         program: command.program.clone(),
         arguments: command.arguments.clone(),
-        config_files: [context.command_config(project), files::command_settings(context, project, series)].concat(),
+        config_files: [
+            context.command_config(project),
+            files::command_settings(context, project, series),
+        ]
+        .concat(),
         config_style: command.config_style,
         config_variable: command.config_variable.clone(),
         overlay: None,
@@ -266,8 +328,14 @@ pub(crate) fn command(
     ends.push(main.clone());
     if command.per_cell {
         let cells = context.role_keys(&project.name, "cell", true);
-        for (at, key) in cells.into_iter().filter(|key| key.role.starts_with("cell:")).enumerate() {
-            let Some(connection) = context.databases.get(&key).cloned() else { continue };
+        for (at, key) in cells
+            .into_iter()
+            .filter(|key| key.role.starts_with("cell:"))
+            .enumerate()
+        {
+            let Some(connection) = context.databases.get(&key).cloned() else {
+                continue;
+            };
             let mut action = base.clone();
             if let Some(arguments) = &command.cell_arguments {
                 action.arguments = arguments.clone();
@@ -275,8 +343,11 @@ pub(crate) fn command(
             for heads in &mut action.expect_heads {
                 heads.database = key.clone();
             }
-            action.overlay =
-                Some(Overlay { section: "database".to_owned(), option: "connection".to_owned(), connection });
+            action.overlay = Some(Overlay {
+                section: "database".to_owned(),
+                option: "connection".to_owned(),
+                connection,
+            });
             let id = format!("{main}.cell{}", at + 2);
             let of_cell = format!(" (cell {})", key.role.trim_start_matches("cell:"));
             add_command(context, phase, hop, command, &id, action, needs, &of_cell);
@@ -298,7 +369,11 @@ fn add_command(
     suffix: &str,
 ) {
     let (series, project) = (action.series.clone(), action.project.clone());
-    let title = format!("{} {} of {series}{suffix}", command.program, command.arguments.join(" "));
+    let title = format!(
+        "{} {} of {series}{suffix}",
+        command.program,
+        command.arguments.join(" ")
+    );
     let step = context.push(phase, id, title, Action::Command(Box::new(action)));
     step.project = Some(project);
     step.hop = hop.cloned();
@@ -330,7 +405,11 @@ fn expected(
         }
     }
     let mut heads = Vec::new();
-    for role in command.databases.iter().filter(|role| last.get(role.as_str()) == Some(&command.id.as_str())) {
+    for role in command
+        .databases
+        .iter()
+        .filter(|role| last.get(role.as_str()) == Some(&command.id.as_str()))
+    {
         let keys: Vec<DatabaseKey> = context
             .role_keys(&project.name, role, true)
             .into_iter()
@@ -346,7 +425,10 @@ fn expected(
         let found = context
             .catalog
             .heads(&project.name, role, series)
-            .ok_or_else(|| PlanError::MissingHeads { project: project.name.clone(), series: series.to_string() })?;
+            .ok_or_else(|| PlanError::MissingHeads {
+                project: project.name.clone(),
+                series: series.to_string(),
+            })?;
         for key in keys {
             for (name, versions) in &found {
                 heads.push(ExpectedHeads {
@@ -364,7 +446,10 @@ fn expected(
 fn served_checks(context: &mut Context<'_>, hop: &Hop) -> Result<(), PlanError> {
     let mut wanted = checks(context, &hop.to);
     wanted.retain(|(project, command)| {
-        let owners = command.needs_services.iter().filter_map(|name| owner(context, name, &hop.to));
+        let owners = command
+            .needs_services
+            .iter()
+            .filter_map(|name| owner(context, name, &hop.to));
         context.makes_hop(&project.name, hop) && owners.into_iter().all(|owner| context.makes_hop(&owner, hop))
     });
     if wanted.is_empty() {
@@ -400,7 +485,10 @@ fn served_checks(context: &mut Context<'_>, hop: &Hop) -> Result<(), PlanError> 
     needs.dedup();
     let start = format!("hops.{}.services.start", hop.to);
     let title = format!("Start the services that checks of {} ask", hop.to);
-    let action = Action::StartServices { units: units.clone(), series: hop.to.clone() };
+    let action = Action::StartServices {
+        units: units.clone(),
+        series: hop.to.clone(),
+    };
     let step = context.push(Phase::Hops, &start, title, action);
     step.needs = needs;
     step.hop = Some(hop.clone());
@@ -410,7 +498,16 @@ fn served_checks(context: &mut Context<'_>, hop: &Hop) -> Result<(), PlanError> 
     let mut ends = Vec::new();
     for (project, command) in wanted.clone() {
         let start = vec![start.clone()];
-        ends.extend(self::command(context, Phase::Hops, &prefix, Some(hop), project, command, &hop.to, &start)?);
+        ends.extend(self::command(
+            context,
+            Phase::Hops,
+            &prefix,
+            Some(hop),
+            project,
+            command,
+            &hop.to,
+            &start,
+        )?);
     }
     let stop = format!("hops.{}.services.stop", hop.to);
     let step = context.push(Phase::Hops, &stop, "Stop them again", Action::StopServices { units });
@@ -420,7 +517,12 @@ fn served_checks(context: &mut Context<'_>, hop: &Hop) -> Result<(), PlanError> 
     step.estimate_ms = 500;
     for (project, command) in wanted {
         let mut touched = vec![project.name.clone()];
-        touched.extend(command.needs_services.iter().filter_map(|name| owner(context, name, &hop.to)));
+        touched.extend(
+            command
+                .needs_services
+                .iter()
+                .filter_map(|name| owner(context, name, &hop.to)),
+        );
         for name in touched {
             context.tails.insert(name, vec![stop.clone()]);
         }
@@ -433,7 +535,16 @@ pub(crate) fn checks_with_services(context: &mut Context<'_>, needs: &[String]) 
     let target = context.target.clone();
     let mut ends = Vec::new();
     for (project, command) in checks(context, &target) {
-        ends.extend(self::command(context, Phase::Deploy, "deploy", None, project, command, &target, needs)?);
+        ends.extend(self::command(
+            context,
+            Phase::Deploy,
+            "deploy",
+            None,
+            project,
+            command,
+            &target,
+            needs,
+        )?);
     }
     Ok(ends)
 }
@@ -442,7 +553,11 @@ fn checks<'a>(context: &Context<'a>, series: &Series) -> Vec<(&'a Project, &'a C
     let mut found = Vec::new();
     for project in context.projects.iter().copied() {
         for command in context.catalog_commands(project, series) {
-            let installed = !context.catalog.missing.iter().any(|m| m.project == project.name && m.series == *series);
+            let installed = !context
+                .catalog
+                .missing
+                .iter()
+                .any(|m| m.project == project.name && m.series == *series);
             if installed && !command.needs_services.is_empty() {
                 found.push((project, command));
             }

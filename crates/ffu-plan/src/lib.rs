@@ -51,7 +51,13 @@ fn seal(mut context: Context<'_>) -> Result<Plan, PlanError> {
         .filter(|step| step.phase == Phase::Prepare)
         .map(|step| format!("{}: {}", step.id, step.title))
         .collect();
-    context.report.findings = context.cloud.findings.iter().filter(|f| f.severity >= Severity::Warning).cloned().collect();
+    context.report.findings = context
+        .cloud
+        .findings
+        .iter()
+        .filter(|f| f.severity >= Severity::Warning)
+        .cloned()
+        .collect();
     let mut plan = Plan {
         format: PLAN_FORMAT,
         id: String::new(),
@@ -65,7 +71,9 @@ fn seal(mut context: Context<'_>) -> Result<Plan, PlanError> {
         steps: context.steps,
         report: context.report,
     };
-    plan.id = plan.compute_id().map_err(|error| PlanError::NotSerialisable { reason: error.to_string() })?;
+    plan.id = plan.compute_id().map_err(|error| PlanError::NotSerialisable {
+        reason: error.to_string(),
+    })?;
     Ok(plan)
 }
 

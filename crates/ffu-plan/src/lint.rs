@@ -18,14 +18,24 @@ const LARGEST: usize = 32 * 1024 * 1024;
 /// # Errors
 /// [`PlanError::Malformed`] with line and column, for anything that is not a plan of this format.
 pub fn read_plan(origin: &str, bytes: &[u8]) -> Result<Plan, PlanError> {
-    let bad = |reason: String| PlanError::Malformed { origin: origin.to_owned(), reason };
+    let bad = |reason: String| PlanError::Malformed {
+        origin: origin.to_owned(),
+        reason,
+    };
     if bytes.len() > LARGEST {
-        return Err(bad(format!("{} bytes is more than the {LARGEST} that a plan may have", bytes.len())));
+        return Err(bad(format!(
+            "{} bytes is more than the {LARGEST} that a plan may have",
+            bytes.len()
+        )));
     }
     let head: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
     match head.get("format").and_then(serde_json::Value::as_u64) {
         Some(format) if format == u64::from(PLAN_FORMAT) => {}
-        Some(format) => return Err(bad(format!("it has format {format}, this program reads format {PLAN_FORMAT}"))),
+        Some(format) => {
+            return Err(bad(format!(
+                "it has format {format}, this program reads format {PLAN_FORMAT}"
+            )));
+        }
         None => return Err(bad("it has no format number".to_owned())),
     }
     serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))
@@ -42,7 +52,7 @@ pub fn lint(plan: &Plan, catalog: &Catalog) -> Vec<Finding> {
         found.step(step);
     }
     found.against_planner(plan, catalog);
-    found.0.sort_by(|a, b| b.severity.cmp(&a.severity));
+    found.0.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     found.0
 }
 
@@ -62,7 +72,12 @@ impl Findings {
     }
 
     fn block(&mut self, id: &str, message: String) {
-        self.add(Severity::Blocker, id, message, "make the plan anew with `ffu plan`, or mend the edit");
+        self.add(
+            Severity::Blocker,
+            id,
+            message,
+            "make the plan anew with `ffu plan`, or mend the edit",
+        );
     }
 
     fn seal(&mut self, plan: &Plan) {
@@ -92,8 +107,12 @@ impl Findings {
     }
 
     fn needs(&mut self, plan: &Plan) {
-        let index: BTreeMap<&str, (usize, Phase)> =
-            plan.steps.iter().enumerate().map(|(at, step)| (step.id.as_str(), (at, step.phase))).collect();
+        let index: BTreeMap<&str, (usize, Phase)> = plan
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(at, step)| (step.id.as_str(), (at, step.phase)))
+            .collect();
         let mut after_checkpoint: BTreeSet<&str> = BTreeSet::new();
         for (at, step) in plan.steps.iter().enumerate() {
             let is_checkpoint = matches!(step.action, Action::Checkpoint { .. });
@@ -102,37 +121,64 @@ impl Findings {
             }
             for need in &step.needs {
                 match index.get(need.as_str()) {
-                    None => self.block("unknown-need", format!("{} needs {need}, which is not in the plan", step.id)),
+                    None => self.block(
+                        "unknown-need",
+                        format!("{} needs {need}, which is not in the plan", step.id),
+                    ),
                     Some((before, _)) if *before >= at => self.block(
                         "need-comes-later",
-                        format!("{} needs {need}, which stands at or after it: the order is broken or circular", step.id),
+                        format!(
+                            "{} needs {need}, which stands at or after it: the order is broken or circular",
+                            step.id
+                        ),
                     ),
                     Some((_, phase)) if *phase > step.phase => self.block(
                         "phase-order",
-                        format!("{} is in phase {} and needs {need} of phase {phase}", step.id, step.phase),
+                        format!(
+                            "{} is in phase {} and needs {need} of phase {phase}",
+                            step.id, step.phase
+                        ),
                     ),
                     Some(_) => {}
                 }
             }
-            if step.phase > Phase::Checkpoint && step.phase < Phase::Release && !after_checkpoint.contains(step.id.as_str()) {
-                self.block("no-way-back", format!("{} could run before the checkpoint is made", step.id));
+            if step.phase > Phase::Checkpoint
+                && step.phase < Phase::Release
+                && !after_checkpoint.contains(step.id.as_str())
+            {
+                self.block(
+                    "no-way-back",
+                    format!("{} could run before the checkpoint is made", step.id),
+                );
             }
         }
     }
 
     fn path(&mut self, plan: &Plan, catalog: &Catalog) {
-        let ends = (plan.hops.first().map(|hop| &hop.from), plan.hops.last().map(|hop| &hop.to));
+        let ends = (
+            plan.hops.first().map(|hop| &hop.from),
+            plan.hops.last().map(|hop| &hop.to),
+        );
         if ends != (Some(&plan.from), Some(&plan.to)) {
-            self.block("path-ends", format!("the hops do not lead from {} to {}", plan.from, plan.to));
+            self.block(
+                "path-ends",
+                format!("the hops do not lead from {} to {}", plan.from, plan.to),
+            );
         }
         for pair in plan.hops.windows(2) {
             if pair[0].to != pair[1].from {
-                self.block("path-gap", format!("the hop to {} is followed by one from {}", pair[0].to, pair[1].from));
+                self.block(
+                    "path-gap",
+                    format!("the hop to {} is followed by one from {}", pair[0].to, pair[1].from),
+                );
             }
         }
         match catalog.path(&plan.from, &plan.to, plan.policy.slurp) {
             Ok(hops) if hops == plan.hops => {}
-            Ok(_) => self.block("path-skips", "the hops are not those of the catalog for this path and policy".to_owned()),
+            Ok(_) => self.block(
+                "path-skips",
+                "the hops are not those of the catalog for this path and policy".to_owned(),
+            ),
             Err(error) => self.block("path-unknown", error.to_string()),
         }
         if plan.catalog != catalog.digest() {
@@ -147,15 +193,24 @@ impl Findings {
 
     fn step(&mut self, step: &Step) {
         if (step.undo == Undo::Irreversible) != step.phase.is_after_acceptance() && step.undo != Undo::Nothing {
-            self.block("undo-phase", format!("{}: {:?} does not belong in phase {}", step.id, step.undo, step.phase));
+            self.block(
+                "undo-phase",
+                format!("{}: {:?} does not belong in phase {}", step.id, step.undo, step.phase),
+            );
         }
         if step.timeout_seconds == 0 || step.timeout_seconds > 7 * 86_400 {
-            self.block("timeout", format!("{}: a timeout of {} s is not sensible", step.id, step.timeout_seconds));
+            self.block(
+                "timeout",
+                format!("{}: a timeout of {} s is not sensible", step.id, step.timeout_seconds),
+            );
         }
         match &step.action {
             Action::Command(command) => {
                 if command.program.contains('/') || command.program.contains('\0') || command.program.is_empty() {
-                    self.block("program", format!("{}: {:?} is not a program's name", step.id, command.program));
+                    self.block(
+                        "program",
+                        format!("{}: {:?} is not a program's name", step.id, command.program),
+                    );
                 }
                 for file in &command.config_files {
                     self.file(step, file);
@@ -178,7 +233,10 @@ impl Findings {
         let inside = file.strip_prefix("{staged}").unwrap_or(file);
         let rooted = file.is_absolute() || file.starts_with("{staged}");
         if !rooted || file.as_str().contains('\0') || inside.components().any(|c| c.as_str() == "..") {
-            self.block("file-path", format!("{}: {file:?} is not an absolute path without `..`", step.id));
+            self.block(
+                "file-path",
+                format!("{}: {file:?} is not an absolute path without `..`", step.id),
+            );
         }
     }
 
@@ -197,7 +255,10 @@ impl Findings {
         let fresh = match crate::plan(&plan.cloud, catalog, &plan.to, &plan.policy) {
             Ok(fresh) => fresh,
             Err(error) => {
-                self.block("not-plannable", format!("the planner refuses this cloud and target: {error}"));
+                self.block(
+                    "not-plannable",
+                    format!("the planner refuses this cloud and target: {error}"),
+                );
                 return;
             }
         };
@@ -206,19 +267,37 @@ impl Findings {
         for step in &fresh.steps {
             match have.get(step.id.as_str()) {
                 None => {
-                    let severity =
-                        if step.phase <= Phase::Deploy { Severity::Blocker } else { Severity::Warning };
-                    self.add(severity, "step-missing", format!("{}: {} was taken out", step.id, step.title), remedy);
+                    let severity = if step.phase <= Phase::Deploy {
+                        Severity::Blocker
+                    } else {
+                        Severity::Warning
+                    };
+                    self.add(
+                        severity,
+                        "step-missing",
+                        format!("{}: {} was taken out", step.id, step.title),
+                        remedy,
+                    );
                 }
                 Some(found) if **found != *step => {
-                    self.add(Severity::Warning, "step-changed", format!("{} differs from what is planned", step.id), remedy);
+                    self.add(
+                        Severity::Warning,
+                        "step-changed",
+                        format!("{} differs from what is planned", step.id),
+                        remedy,
+                    );
                 }
                 Some(_) => {}
             }
         }
         let planned: BTreeSet<&str> = fresh.steps.iter().map(|step| step.id.as_str()).collect();
         for step in plan.steps.iter().filter(|step| !planned.contains(step.id.as_str())) {
-            self.add(Severity::Warning, "step-added", format!("{}: {} was added", step.id, step.title), remedy);
+            self.add(
+                Severity::Warning,
+                "step-added",
+                format!("{}: {} was added", step.id, step.title),
+                remedy,
+            );
         }
     }
 }

@@ -18,7 +18,11 @@ pub struct Schedule {
 /// Simulates the steps whose phase `include` accepts. Needs on other steps count as met.
 pub fn schedule(steps: &[Step], parallel: u32, include: impl Fn(Phase) -> bool) -> Schedule {
     let steps: Vec<&Step> = steps.iter().filter(|step| include(step.phase)).collect();
-    let index: BTreeMap<&str, usize> = steps.iter().enumerate().map(|(at, step)| (step.id.as_str(), at)).collect();
+    let index: BTreeMap<&str, usize> = steps
+        .iter()
+        .enumerate()
+        .map(|(at, step)| (step.id.as_str(), at))
+        .collect();
     let mut ends: Vec<Option<u64>> = vec![None; steps.len()];
     let mut cause: Vec<Option<usize>> = vec![None; steps.len()];
     let mut running: Vec<usize> = Vec::new();
@@ -31,7 +35,10 @@ pub fn schedule(steps: &[Step], parallel: u32, include: impl Fn(Phase) -> bool) 
             }
             let done = |end: Option<u64>| end.is_some_and(|end| end <= now);
             let ready = !started[at]
-                && steps[at].needs.iter().all(|need| index.get(need.as_str()).is_none_or(|&n| done(ends[n])));
+                && steps[at]
+                    .needs
+                    .iter()
+                    .all(|need| index.get(need.as_str()).is_none_or(|&n| done(ends[n])));
             if ready {
                 started[at] = true;
                 ends[at] = Some(now + steps[at].estimate_ms);
@@ -39,7 +46,9 @@ pub fn schedule(steps: &[Step], parallel: u32, include: impl Fn(Phase) -> bool) 
                 running.push(at);
             }
         }
-        let Some(next) = running.iter().copied().min_by_key(|&at| (ends[at], at)) else { break };
+        let Some(next) = running.iter().copied().min_by_key(|&at| (ends[at], at)) else {
+            break;
+        };
         running.retain(|&at| at != next);
         now = ends[next].unwrap_or(now);
         last = Some(next);
@@ -51,5 +60,8 @@ pub fn schedule(steps: &[Step], parallel: u32, include: impl Fn(Phase) -> bool) 
         at = cause[step];
     }
     critical_path.reverse();
-    Schedule { length_ms: now, critical_path }
+    Schedule {
+        length_ms: now,
+        critical_path,
+    }
 }

@@ -24,7 +24,9 @@ fn cloud_at(catalog: &Catalog, at: &str) -> Cloud {
         name: "test".into(),
         deployment: "plain".into(),
         root: "/cloud".into(),
-        service_manager: ServiceManagerKind::Process { directory: "/cloud/services".into() },
+        service_manager: ServiceManagerKind::Process {
+            directory: "/cloud/services".into(),
+        },
         servers: vec![DatabaseServer {
             id: "db1".into(),
             address: "127.0.0.1:3306".into(),
@@ -41,10 +43,17 @@ fn cloud_at(catalog: &Catalog, at: &str) -> Cloud {
             .config
             .iter()
             .filter(|c| c.commands)
-            .map(|c| ConfigFile { path: format!("/cloud/etc/{}", c.path).into(), sha256: "0".repeat(64) })
+            .map(|c| ConfigFile {
+                path: format!("/cloud/etc/{}", c.path).into(),
+                sha256: "0".repeat(64),
+            })
             .collect();
         let mut databases = Vec::new();
-        for entry in project.database.iter().filter(|d| catalog.holds(&d.since, &d.until, &at)) {
+        for entry in project
+            .database
+            .iter()
+            .filter(|d| catalog.holds(&d.since, &d.until, &at))
+        {
             let mut roles = vec![entry.role.clone()];
             if entry.role == "cell" {
                 roles.push("cell0".into());
@@ -97,7 +106,10 @@ fn planned(at: &str, to: &str) -> Plan {
 }
 
 fn at(plan: &Plan, id: &str) -> usize {
-    plan.steps.iter().position(|s| s.id == id).unwrap_or_else(|| panic!("no step {id}"))
+    plan.steps
+        .iter()
+        .position(|s| s.id == id)
+        .unwrap_or_else(|| panic!("no step {id}"))
 }
 
 #[test]
@@ -107,7 +119,8 @@ fn every_start_to_every_later_target_gives_a_plan_that_lints_clean() {
     for (i, from) in all.iter().enumerate().step_by(3) {
         let cloud = cloud_at(&catalog, from);
         for to in &all[i + 1..] {
-            let plan = plan(&cloud, &catalog, &series(to), &Policy::default()).unwrap_or_else(|e| panic!("{from}→{to}: {e}"));
+            let plan =
+                plan(&cloud, &catalog, &series(to), &Policy::default()).unwrap_or_else(|e| panic!("{from}→{to}: {e}"));
             let findings = lint(&plan, &catalog);
             assert!(findings.is_empty(), "{from} → {to}: {findings:?}");
         }
@@ -126,8 +139,11 @@ fn the_same_input_gives_the_same_bytes() {
 #[test]
 fn the_steps_of_one_hop() {
     let plan = planned("2024.1", "2024.2");
-    let text: Vec<String> =
-        plan.steps.iter().map(|s| format!("{} <- {}", s.id, s.needs.join(" "))).collect();
+    let text: Vec<String> = plan
+        .steps
+        .iter()
+        .map(|s| format!("{} <- {}", s.id, s.needs.join(" ")))
+        .collect();
     insta::assert_snapshot!(text.join("\n"));
 }
 
@@ -140,10 +156,20 @@ fn placement_is_extracted_on_entering_train_after_nova_s_api_database_stopped_mo
     assert!(create < copy && copy < sync);
     // Stein's migrations of nova's API database have ended, its checks included; Train's nova comes later.
     assert_eq!(plan.steps[create].needs, ["hops.stein.services.stop"]);
-    assert!(!plan.steps.iter().any(|s| s.id.starts_with("hops.stein.placement")), "it is a part of nova until then");
-    let Action::Checkpoint { databases, .. } = &plan.steps[at(&plan, "checkpoint")].action else { panic!() };
-    assert!(databases.contains(&DatabaseKey::new("placement", "main")), "its absence is a part of the way back");
-    let Action::Command(command) = &plan.steps[sync].action else { panic!() };
+    assert!(
+        !plan.steps.iter().any(|s| s.id.starts_with("hops.stein.placement")),
+        "it is a part of nova until then"
+    );
+    let Action::Checkpoint { databases, .. } = &plan.steps[at(&plan, "checkpoint")].action else {
+        panic!()
+    };
+    assert!(
+        databases.contains(&DatabaseKey::new("placement", "main")),
+        "its absence is a part of the way back"
+    );
+    let Action::Command(command) = &plan.steps[sync].action else {
+        panic!()
+    };
     assert_eq!(command.config_files, ["{staged}/cloud/etc/placement/placement.conf"]);
 }
 
@@ -152,7 +178,12 @@ fn a_release_that_cannot_be_installed_is_left_out_and_said() {
     let plan = planned("pike", "rocky");
     assert!(!plan.steps.iter().any(|s| s.id.starts_with("hops.queens.glance")));
     assert!(plan.steps.iter().any(|s| s.id.starts_with("hops.rocky.glance")));
-    assert!(plan.report.decisions.iter().any(|d| d.starts_with("glance 16") && d.contains("still linear")));
+    assert!(
+        plan.report
+            .decisions
+            .iter()
+            .any(|d| d.starts_with("glance 16") && d.contains("still linear"))
+    );
 }
 
 #[test]
@@ -161,16 +192,31 @@ fn options_for_commands_are_staged_and_never_installed() {
     let Action::Command(command) = &plan.steps[at(&plan, "hops.queens.cinder.online-data-migrations")].action else {
         panic!()
     };
-    assert_eq!(command.config_files.last().unwrap(), "{staged}/for-commands/cinder-queens.conf");
-    let holds = |id: &str| serde_json::to_string(&plan.steps[at(&plan, id)].action).unwrap().contains("/for-commands/");
+    assert_eq!(
+        command.config_files.last().unwrap(),
+        "{staged}/for-commands/cinder-queens.conf"
+    );
+    let holds = |id: &str| {
+        serde_json::to_string(&plan.steps[at(&plan, id)].action)
+            .unwrap()
+            .contains("/for-commands/")
+    };
     assert!(holds("prepare.config") && !holds("deploy.config"));
 }
 
 #[test]
 fn gates_about_what_runs_are_asked_for_the_target_only() {
     let plan = planned("2023.1", "2026.1");
-    let floors: Vec<&str> = plan.steps.iter().map(|s| s.id.as_str()).filter(|id| id.contains("compute-floor")).collect();
-    assert!(!floors.is_empty() && floors.iter().all(|id| id.contains("2026-1")), "{floors:?}");
+    let floors: Vec<&str> = plan
+        .steps
+        .iter()
+        .map(|s| s.id.as_str())
+        .filter(|id| id.contains("compute-floor"))
+        .collect();
+    assert!(
+        !floors.is_empty() && floors.iter().all(|id| id.contains("2026-1")),
+        "{floors:?}"
+    );
 }
 
 #[test]
@@ -207,7 +253,12 @@ fn a_half_way_cloud_is_caught_up_project_by_project() {
     assert!(!plan.steps.iter().any(|s| s.id.starts_with("hops.2024.2.glance")));
     assert!(plan.steps.iter().any(|s| s.id.starts_with("hops.2024.2.nova")));
     assert!(plan.steps.iter().any(|s| s.id.starts_with("hops.2025.2.glance")));
-    assert!(plan.report.decisions.iter().any(|d| d.starts_with("glance is at 2025.1")));
+    assert!(
+        plan.report
+            .decisions
+            .iter()
+            .any(|d| d.starts_with("glance is at 2025.1"))
+    );
     assert!(lint(&plan, &catalog).is_empty());
 }
 
@@ -218,11 +269,16 @@ fn further_cells_get_their_own_commands() {
     let nova = cloud.projects.iter_mut().find(|p| p.project == "nova").unwrap();
     let mut cell = nova.databases.iter().find(|d| d.role == "cell").unwrap().clone();
     cell.role = "cell:edge".into();
-    cell.connection = ConnectionRef::CellMapping { file: "/cloud/etc/nova/nova.conf".into(), uuid: "u".into() };
+    cell.connection = ConnectionRef::CellMapping {
+        file: "/cloud/etc/nova/nova.conf".into(),
+        uuid: "u".into(),
+    };
     nova.databases.push(cell);
     let plan = plan(&cloud, &catalog, &series("2024.2"), &Policy::default()).unwrap();
     let step = &plan.steps[at(&plan, "hops.2024.2.nova.db-sync.cell2")];
-    let Action::Command(command) = &step.action else { panic!() };
+    let Action::Command(command) = &step.action else {
+        panic!()
+    };
     assert!(command.overlay.is_some());
     assert!(command.expect_heads.iter().all(|h| h.database.role == "cell:edge"));
 }
@@ -233,7 +289,16 @@ fn every_error_says_what_and_what_next() {
     let good = cloud_at(&catalog, "2024.1");
     let policy = Policy::default();
     let error = |cloud: &Cloud, to: &str| plan(cloud, &catalog, &series(to), &policy).unwrap_err().to_string();
-    assert!(error(&Cloud { projects: Vec::new(), ..good.clone() }, "2025.1").contains("names no project"));
+    assert!(
+        error(
+            &Cloud {
+                projects: Vec::new(),
+                ..good.clone()
+            },
+            "2025.1"
+        )
+        .contains("names no project")
+    );
     assert!(error(&good, "2023.1").contains("ahead of the target"));
     assert!(error(&good, "2024.1").contains("2024.1"));
     assert!(error(&good, "2031.1").contains("2031.1"));
@@ -280,8 +345,14 @@ fn lint_sees_what_an_edit_broke() {
     has(&edit(&|p| p.steps[3].id = "../x".into()), "bad-step-id");
     has(&edit(&|p| p.steps[1].id = p.steps[0].id.clone()), "doubled-step-id");
     has(&edit(&|p| p.steps[1].needs.push("nobody".into())), "unknown-need");
-    has(&edit(&|p| p.steps[0].needs.push("deploy.config".into())), "need-comes-later");
-    has(&edit(&|p| p.steps.retain(|s| !s.id.ends_with("nova.db-sync"))), "step-missing");
+    has(
+        &edit(&|p| p.steps[0].needs.push("deploy.config".into())),
+        "need-comes-later",
+    );
+    has(
+        &edit(&|p| p.steps.retain(|s| !s.id.ends_with("nova.db-sync"))),
+        "step-missing",
+    );
     has(&edit(&|p| p.hops.clear()), "path-ends");
     has(&edit(&|p| p.catalog = "other".into()), "catalog-changed");
     has(&edit(&|p| p.steps[0].timeout_seconds = 0), "timeout");
@@ -317,22 +388,40 @@ fn malformed_plans_are_refused_with_the_place() {
     let text = String::from_utf8(bytes).unwrap();
     let refused = |text: &str, why: &str| {
         let error = read_plan("p.json", text.as_bytes()).unwrap_err();
-        assert!(matches!(error, PlanError::Malformed { .. }) && error.to_string().contains(why), "{error}");
+        assert!(
+            matches!(error, PlanError::Malformed { .. }) && error.to_string().contains(why),
+            "{error}"
+        );
     };
     refused("", "EOF");
     refused("[]", "no format");
     refused("{\"format\": 2}", "reads format 1");
     refused(&text[..text.len() / 2], "line");
-    refused(&text.replacen("\"phase\": \"prepare\"", "\"phase\": \"later\"", 1), "line");
-    refused(&text.replacen("\"format\": 1", "\"format\": 1, \"hook\": \"rm\"", 1), "unknown field");
-    refused(&text.replacen("\"from\": \"2024.1\"", "\"from\": \"../../2024.1\"", 1), "cannot be a series");
+    refused(
+        &text.replacen("\"phase\": \"prepare\"", "\"phase\": \"later\"", 1),
+        "line",
+    );
+    refused(
+        &text.replacen("\"format\": 1", "\"format\": 1, \"hook\": \"rm\"", 1),
+        "unknown field",
+    );
+    refused(
+        &text.replacen("\"from\": \"2024.1\"", "\"from\": \"../../2024.1\"", 1),
+        "cannot be a series",
+    );
 }
 
 #[test]
 fn a_step_explains_itself() {
     let plan = planned("2024.1", "2024.2");
     let text = explain(&plan, "hops.2024.2.nova.db-sync").unwrap();
-    for part in ["nova-manage", "must reach", "exit    0", "way back:  `ffu rollback`", "source:"] {
+    for part in [
+        "nova-manage",
+        "must reach",
+        "exit    0",
+        "way back:  `ffu rollback`",
+        "source:",
+    ] {
         assert!(text.contains(part), "{part} not in\n{text}");
     }
     assert!(explain(&plan, "no.such").is_none());

@@ -50,20 +50,32 @@ pub fn build(plan: &Plan, events: &[Event]) -> RunReport {
     }
     for step in &plan.steps {
         match last.get(step.id.as_str()).and_then(|l| l.ended) {
-            Some((EventKind::Outcome { result, detail, findings, .. }, _)) => {
+            Some((
+                EventKind::Outcome {
+                    result,
+                    detail,
+                    findings,
+                    ..
+                },
+                _,
+            )) => {
                 *report.results.entry(name(*result).to_owned()).or_default() += 1;
                 if !result.is_good() {
                     report.open.push(step.id.clone());
                     report.failed = Some((step.id.clone(), detail.clone()));
                 }
-                report.findings.extend(worth_telling(findings).map(|f| (step.id.clone(), f.clone())));
+                report
+                    .findings
+                    .extend(worth_telling(findings).map(|f| (step.id.clone(), f.clone())));
             }
             Some((EventKind::TakenAsDone { .. }, _)) => *report.results.entry("by hand".to_owned()).or_default() += 1,
             _ => report.open.push(step.id.clone()),
         }
     }
     for event in events {
-        if let EventKind::Outcome { step, result, detail, .. } = &event.kind
+        if let EventKind::Outcome {
+            step, result, detail, ..
+        } = &event.kind
             && step.starts_with("rollback.")
         {
             report.rollback.push((step.clone(), *result, detail.clone()));
@@ -81,10 +93,19 @@ fn last_words(events: &[Event]) -> BTreeMap<&str, Last<'_>> {
     for event in events {
         match &event.kind {
             EventKind::Intent { step, .. } => {
-                last.insert(step, Last { begun: event.at, ended: None });
+                last.insert(
+                    step,
+                    Last {
+                        begun: event.at,
+                        ended: None,
+                    },
+                );
             }
             kind @ (EventKind::Outcome { step, .. } | EventKind::TakenAsDone { step }) => {
-                let entry = last.entry(step).or_insert(Last { begun: event.at, ended: None });
+                let entry = last.entry(step).or_insert(Last {
+                    begun: event.at,
+                    ended: None,
+                });
                 entry.ended = Some((kind, event.at));
             }
             _ => {}
@@ -118,9 +139,11 @@ fn between(from: Timestamp, to: Timestamp) -> u64 {
 
 fn window(plan: &Plan, last: &BTreeMap<&str, Last<'_>>) -> Option<u64> {
     let of = |phase: Phase| plan.steps.iter().filter(move |step| step.phase == phase);
-    let begun = of(Phase::Freeze).filter_map(|step| Some(last.get(step.id.as_str())?.begun)).min()?;
+    let begun = of(Phase::Freeze)
+        .filter_map(|step| Some(last.get(step.id.as_str())?.begun))
+        .min()?;
     let answered = plan.step("deploy.verify").map(|step| step.id.as_str());
-    let answered = answered.or_else(|| of(Phase::Deploy).last().map(|step| step.id.as_str()))?;
+    let answered = answered.or_else(|| of(Phase::Deploy).next_back().map(|step| step.id.as_str()))?;
     let (_, ended) = last.get(answered)?.ended?;
     Some(between(begun, ended))
 }
@@ -135,7 +158,11 @@ fn span<'a>(ids: impl Iterator<Item = &'a str>, last: &BTreeMap<&str, Last<'_>>)
             done += usize::from(is_good(kind));
         }
     }
-    Some((ended.map_or(0, |ended| begun.map_or(0, |begun| between(begun, ended))), done)).filter(|_| begun.is_some())
+    Some((
+        ended.map_or(0, |ended| begun.map_or(0, |begun| between(begun, ended))),
+        done,
+    ))
+    .filter(|_| begun.is_some())
 }
 
 fn is_good(kind: &EventKind) -> bool {
@@ -146,30 +173,56 @@ fn is_good(kind: &EventKind) -> bool {
 }
 
 fn phase_row(plan: &Plan, phase: Phase, last: &BTreeMap<&str, Last<'_>>) -> Option<PhaseRow> {
-    let ids: Vec<&str> = plan.steps.iter().filter(|s| s.phase == phase).map(|s| s.id.as_str()).collect();
+    let ids: Vec<&str> = plan
+        .steps
+        .iter()
+        .filter(|s| s.phase == phase)
+        .map(|s| s.id.as_str())
+        .collect();
     let (wall_ms, done) = span(ids.iter().copied(), last)?;
-    Some(PhaseRow { phase, wall_ms, done, steps: ids.len() })
+    Some(PhaseRow {
+        phase,
+        wall_ms,
+        done,
+        steps: ids.len(),
+    })
 }
 
 fn hops(plan: &Plan, last: &BTreeMap<&str, Last<'_>>) -> Vec<HopRow> {
     let mut rows = Vec::new();
     for hop in &plan.hops {
-        let steps: Vec<_> = plan.steps.iter().filter(|step| step.hop.as_ref() == Some(hop)).collect();
+        let steps: Vec<_> = plan
+            .steps
+            .iter()
+            .filter(|step| step.hop.as_ref() == Some(hop))
+            .collect();
         let mut cells: BTreeMap<String, Cell> = BTreeMap::new();
         for step in &steps {
             let Some(project) = &step.project else { continue };
             let cell = cells.entry(project.clone()).or_default();
             cell.steps += 1;
-            let Some((kind, _)) = last.get(step.id.as_str()).and_then(|l| l.ended) else { continue };
+            let Some((kind, _)) = last.get(step.id.as_str()).and_then(|l| l.ended) else {
+                continue;
+            };
             cell.done += usize::from(is_good(kind));
-            if let EventKind::Outcome { result, duration_ms, findings, .. } = kind {
+            if let EventKind::Outcome {
+                result,
+                duration_ms,
+                findings,
+                ..
+            } = kind
+            {
                 cell.ms += duration_ms;
                 cell.failed |= *result == StepResult::Failed;
                 cell.warnings += worth_telling(findings).count();
             }
         }
         let wall_ms = span(steps.iter().map(|s| s.id.as_str()), last).map_or(0, |(ms, _)| ms);
-        rows.push(HopRow { to: hop.to.clone(), cells, wall_ms });
+        rows.push(HopRow {
+            to: hop.to.clone(),
+            cells,
+            wall_ms,
+        });
     }
     rows
 }
@@ -179,7 +232,9 @@ fn invariants(last: &BTreeMap<&str, Last<'_>>) -> Vec<InvariantRow> {
         Some((EventKind::Outcome { figures, result, .. }, _)) => Some((figures, *result)),
         _ => None,
     };
-    let Some((before, _)) = figures("freeze.invariants") else { return Vec::new() };
+    let Some((before, _)) = figures("freeze.invariants") else {
+        return Vec::new();
+    };
     let after = figures("deploy.invariants");
     before
         .iter()

@@ -25,11 +25,19 @@ pub fn render(report: &RunReport) -> String {
     invariants(&mut text, report);
     findings(&mut text, report);
     if let Some((step, detail)) = &report.failed {
-        let _ = writeln!(text, "\nnot done: {step}: {}", detail.lines().next().unwrap_or_default());
+        let _ = writeln!(
+            text,
+            "\nnot done: {step}: {}",
+            detail.lines().next().unwrap_or_default()
+        );
     }
     for (at, (action, result, detail)) in report.rollback.iter().enumerate() {
         let mark = if *result == StepResult::Failed { "FAILED" } else { "ok" };
-        let _ = writeln!(text, "{}{action:<20} {mark:<6} {detail}", if at == 0 { "\n" } else { "" });
+        let _ = writeln!(
+            text,
+            "{}{action:<20} {mark:<6} {detail}",
+            if at == 0 { "\n" } else { "" }
+        );
     }
     text
 }

@@ -16,7 +16,10 @@ pub struct Failure {
 impl Failure {
     /// Any failure.
     pub fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
-        Failure { exit, message: ffu_model::secret::mask(&message.to_string(), &[]) }
+        Failure {
+            exit,
+            message: ffu_model::secret::mask(&message.to_string(), &[]),
+        }
     }
 }
 

@@ -23,10 +23,16 @@ fn main() -> ExitCode {
         Err(error) => {
             let _ = error.print();
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return ExitCode::from(if asked { Exit::Success.code() } else { Exit::Usage.code() });
+            return ExitCode::from(if asked {
+                Exit::Success.code()
+            } else {
+                Exit::Usage.code()
+            });
         }
     };
-    let output = Output { format: if cli.json { Format::Json } else { Format::Text } };
+    let output = Output {
+        format: if cli.json { Format::Json } else { Format::Text },
+    };
     match commands::run(cli, output) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {

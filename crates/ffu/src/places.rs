@@ -77,9 +77,13 @@ pub fn read_file(path: &Utf8Path, what: &str) -> Result<Vec<u8>, Failure> {
         return Err(bad("it is a directory".to_owned()));
     }
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| bad(error.to_string()))?;
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| bad(error.to_string()))?;
     if bytes.len() as u64 > LARGEST {
-        return Err(bad(format!("it is larger than the {LARGEST} bytes that a {what} may have")));
+        return Err(bad(format!(
+            "it is larger than the {LARGEST} bytes that a {what} may have"
+        )));
     }
     Ok(bytes)
 }
@@ -114,7 +118,9 @@ fn read_overlay(directory: &Utf8Path) -> Result<BTreeMap<String, Vec<u8>>, Failu
     while let Some(next) = open.pop() {
         for entry in next.read_dir_utf8().map_err(|error| bad(&next, error.to_string()))? {
             let entry = entry.map_err(|error| bad(&next, error.to_string()))?;
-            let kind = entry.file_type().map_err(|error| bad(entry.path(), error.to_string()))?;
+            let kind = entry
+                .file_type()
+                .map_err(|error| bad(entry.path(), error.to_string()))?;
             if kind.is_dir() {
                 open.push(entry.path().to_owned());
             } else if kind.is_file() {
@@ -124,7 +130,10 @@ fn read_overlay(directory: &Utf8Path) -> Result<BTreeMap<String, Vec<u8>>, Failu
                 return Err(bad(entry.path(), "it is neither a file nor a directory".to_owned()));
             }
             if files.len() > 10_000 {
-                return Err(bad(directory, "it has more than 10,000 files, so it is not an overlay".to_owned()));
+                return Err(bad(
+                    directory,
+                    "it has more than 10,000 files, so it is not an overlay".to_owned(),
+                ));
             }
         }
     }

@@ -7,10 +7,25 @@ use common::{Scratch, text};
 #[test]
 fn series_that_cannot_be_are_answered_with_the_choices() {
     let scratch = Scratch::new();
-    scratch.ffu(&["path", "--from", "pike", "--to", "2026.2"]).exits(0).says("18. 2026.1 → 2026.2");
-    scratch.ffu(&["path", "--from", "Antelope", "--to", "2024.1", "--slurp"]).exits(0).says("1. 2023.1 → 2024.1");
-    for (from, to) in [("mitaka", "train"), ("train", "2031.1"), ("train", "train"), ("train", "rocky"), ("../x", "train")] {
-        scratch.ffu(&["path", "--from", from, "--to", to]).exits(3).says("2026.1");
+    scratch
+        .ffu(&["path", "--from", "pike", "--to", "2026.2"])
+        .exits(0)
+        .says("18. 2026.1 → 2026.2");
+    scratch
+        .ffu(&["path", "--from", "Antelope", "--to", "2024.1", "--slurp"])
+        .exits(0)
+        .says("1. 2023.1 → 2024.1");
+    for (from, to) in [
+        ("mitaka", "train"),
+        ("train", "2031.1"),
+        ("train", "train"),
+        ("train", "rocky"),
+        ("../x", "train"),
+    ] {
+        scratch
+            .ffu(&["path", "--from", from, "--to", to])
+            .exits(3)
+            .says("2026.1");
     }
 }
 
@@ -22,13 +37,19 @@ fn usage_errors_exit_with_two() {
     scratch.ffu(&["plan"]).exits(2);
     scratch.ffu(&["--help"]).exits(0).says("Fast-forward upgrades");
     scratch.ffu(&["--version"]).exits(0);
-    scratch.ffu(&["discover", "--from", "cobbler:/"]).exits(2).says("plain:DIR");
+    scratch
+        .ffu(&["discover", "--from", "cobbler:/"])
+        .exits(2)
+        .says("plain:DIR");
 }
 
 #[test]
 fn errors_are_json_where_json_is_wanted() {
     let scratch = Scratch::new();
-    let error = scratch.ffu(&["--json", "path", "--from", "mitaka", "--to", "train"]).exits(3).json();
+    let error = scratch
+        .ffu(&["--json", "path", "--from", "mitaka", "--to", "train"])
+        .exits(3)
+        .json();
     assert_eq!(error["event"], "error");
     assert_eq!(error["exit"], 3);
     assert!(error["message"].as_str().unwrap().contains("mitaka"));
@@ -38,7 +59,15 @@ fn errors_are_json_where_json_is_wanted() {
 fn plans_that_are_none_are_refused_and_nothing_is_begun() {
     let scratch = Scratch::new();
     let file = scratch.path("plan.json");
-    for bytes in [&b""[..], b"\0\0\0", b"{}", b"{\"format\":1}", b"[[[[", b"\xff\xfe", b"{\"format\":99}"] {
+    for bytes in [
+        &b""[..],
+        b"\0\0\0",
+        b"{}",
+        b"{\"format\":1}",
+        b"[[[[",
+        b"\xff\xfe",
+        b"{\"format\":99}",
+    ] {
         std::fs::write(&file, bytes).unwrap();
         scratch.ffu(&["run", text(&file), "--yes"]).exits(3).says("next:");
         scratch.ffu(&["lint", text(&file)]).exits(3);
@@ -54,7 +83,10 @@ fn a_huge_file_is_not_read() {
     let file = scratch.path("huge.json");
     std::fs::File::create(&file).unwrap().set_len(1 << 40).unwrap();
     scratch.ffu(&["lint", text(&file)]).exits(3).says("larger than");
-    scratch.ffu(&["plan", "--cloud", text(&file), "--to", "2026.1"]).exits(3).says("larger than");
+    scratch
+        .ffu(&["plan", "--cloud", text(&file), "--to", "2026.1"])
+        .exits(3)
+        .says("larger than");
 }
 
 #[test]
@@ -71,7 +103,10 @@ fn cloud_files_that_are_none_are_refused() {
         b"format = ",
     ] {
         std::fs::write(&file, bytes).unwrap();
-        scratch.ffu(&["plan", "--cloud", text(&file), "--to", "2026.1"]).exits(3).says("cloud.toml");
+        scratch
+            .ffu(&["plan", "--cloud", text(&file), "--to", "2026.1"])
+            .exits(3)
+            .says("cloud.toml");
     }
     assert!(!scratch.path("plan.json").exists());
 }
@@ -83,15 +118,28 @@ fn overlays_are_checked_with_file_and_line() {
     std::fs::create_dir_all(overlay.join("gates")).unwrap();
     let gate = overlay.join("gates/site.toml");
     std::fs::write(&gate, "[[gate]]\nid = \"mine\"\nproject = \"nova\"\ncolour = \"red\"\n").unwrap();
-    scratch.ffu(&["--catalog", text(&overlay), "catalog", "check"]).exits(3).says("gates/site.toml").says("4");
+    scratch
+        .ffu(&["--catalog", text(&overlay), "catalog", "check"])
+        .exits(3)
+        .says("gates/site.toml")
+        .says("4");
     std::fs::write(&gate, b"\xff\0").unwrap();
-    scratch.ffu(&["--catalog", text(&overlay), "catalog", "check"]).exits(3).says("gates/site.toml");
+    scratch
+        .ffu(&["--catalog", text(&overlay), "catalog", "check"])
+        .exits(3)
+        .says("gates/site.toml");
     std::fs::remove_file(&gate).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", &gate).unwrap();
-    scratch.ffu(&["--catalog", text(&overlay), "catalog", "check"]).exits(3).says("neither a file");
+    scratch
+        .ffu(&["--catalog", text(&overlay), "catalog", "check"])
+        .exits(3)
+        .says("neither a file");
     std::fs::remove_file(&gate).unwrap();
     scratch.ffu(&["--catalog", text(&overlay), "catalog", "check"]).exits(0);
-    scratch.ffu(&["--catalog", "gone", "catalog", "check"]).exits(3).says("gone");
+    scratch
+        .ffu(&["--catalog", "gone", "catalog", "check"])
+        .exits(3)
+        .says("gone");
 }
 
 #[test]
@@ -107,7 +155,16 @@ fn an_overlay_changes_the_digest_and_so_makes_plans_stale() {
          message = \"shelved instances\"\nremedy = \"unshelve them\"\nsource = \"this site's rule\"\n",
     )
     .unwrap();
-    let with = scratch.ffu(&["--json", "--catalog", text(&scratch.path("overlay")), "catalog", "check"]).exits(0).json();
+    let with = scratch
+        .ffu(&[
+            "--json",
+            "--catalog",
+            text(&scratch.path("overlay")),
+            "catalog",
+            "check",
+        ])
+        .exits(0)
+        .json();
     assert_ne!(plain["digest"], with["digest"]);
 }
 
@@ -124,9 +181,15 @@ fn runs_that_are_not_there_are_named() {
 #[test]
 fn a_deployment_that_is_not_there_is_named() {
     let scratch = Scratch::new();
-    scratch.ffu(&["discover", "--from", "plain:nowhere"]).exits(3).says("nowhere");
+    scratch
+        .ffu(&["discover", "--from", "plain:nowhere"])
+        .exits(3)
+        .says("nowhere");
     std::fs::create_dir_all(scratch.path("empty/etc")).unwrap();
-    scratch.ffu(&["discover", "--from", "plain:empty"]).exits(3).says("empty");
+    scratch
+        .ffu(&["discover", "--from", "plain:empty"])
+        .exits(3)
+        .says("empty");
 }
 
 #[test]

@@ -8,7 +8,13 @@ use std::time::Duration;
 use common::{Lab, text};
 
 fn kill_nine(pid: u32) {
-    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-9", &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 #[test]
@@ -16,10 +22,20 @@ fn killed_in_every_phase_it_resumes_and_goes_back() {
     let lab = Lab::up("2024.1", 4);
     let before = lab.discover("before.toml");
     let plan = lab.plan("2024.2");
-    let phases = ["prepare.", "freeze.", "checkpoint", "hops.2024.2.nova.", "hops.2024.2.cinder.db-sync", "deploy."];
+    let phases = [
+        "prepare.",
+        "freeze.",
+        "checkpoint",
+        "hops.2024.2.nova.",
+        "hops.2024.2.cinder.db-sync",
+        "deploy.",
+    ];
     for (nth, phase) in phases.iter().enumerate() {
-        let arguments: Vec<&str> =
-            if nth == 0 { vec!["run", text(&plan), "--yes"] } else { vec!["resume"] };
+        let arguments: Vec<&str> = if nth == 0 {
+            vec!["run", text(&plan), "--yes"]
+        } else {
+            vec!["resume"]
+        };
         let mut child = lab.scratch.start(&arguments);
         lab.scratch.wait_for_intent(phase, &mut child);
         if *phase == "checkpoint" || phase.starts_with("hops.") {
@@ -28,7 +44,10 @@ fn killed_in_every_phase_it_resumes_and_goes_back() {
         }
         // While it works, nobody else may; and anybody may look.
         if nth == 0 {
-            lab.scratch.ffu(&["resume"]).exits(7).says("another ffu works on this cloud");
+            lab.scratch
+                .ffu(&["resume"])
+                .exits(7)
+                .says("another ffu works on this cloud");
             lab.scratch.ffu(&["status"]).exits(0).says("running");
         }
         kill_nine(child.id());
@@ -65,8 +84,17 @@ fn the_database_dies_in_mid_migration_and_the_cloud_comes_back() {
     let pid = std::fs::read_to_string(lab.dir().join("mariadb/pid")).unwrap();
     kill_nine(pid.trim().parse().unwrap());
     let status = child.wait().unwrap();
-    assert_eq!(status.code(), Some(5), "a run that loses its database stops:\n{}", lab.scratch.journal());
-    lab.scratch.ffu(&["status"]).exits(0).says("failed").says("ffu rollback");
+    assert_eq!(
+        status.code(),
+        Some(5),
+        "a run that loses its database stops:\n{}",
+        lab.scratch.journal()
+    );
+    lab.scratch
+        .ffu(&["status"])
+        .exits(0)
+        .says("failed")
+        .says("ffu rollback");
     lab.scratch.ffu(&["resume"]).exits(5);
 
     lab.scratch.ffu(&["lab", "start", "--dir", text(&lab.dir())]).exits(0);
@@ -89,8 +117,15 @@ fn a_full_disk_at_the_checkpoint_loses_nothing() {
         ffu = env!("CARGO_BIN_EXE_ffu"),
         plan = text(&plan),
     );
-    let output = Command::new("unshare").args(["--mount", "--map-root-user", "sh", "-c", &script]).output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("unshare")
+        .args(["--mount", "--map-root-user", "sh", "-c", &script])
+        .output()
+        .unwrap();
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(output.status.code(), Some(5), "{said}");
     assert!(said.contains("space") && said.contains("rollback 0"), "{said}");
     lab.token();

@@ -54,7 +54,12 @@ pub fn run(places: &Places, output: Output, command: &CatalogCommand) -> Result<
                 let _ = writeln!(
                     text,
                     "\n{} {} of {} cannot be installed: {}\n    instead: {}\n    still linear: {}",
-                    missing.project, missing.version, missing.series, missing.reason, missing.instead, missing.why_linear
+                    missing.project,
+                    missing.version,
+                    missing.series,
+                    missing.reason,
+                    missing.instead,
+                    missing.why_linear
                 );
             }
             let series: Vec<_> = catalog

@@ -22,16 +22,28 @@ pub fn run(places: &Places, output: Output, arguments: DiscoverArguments) -> Res
         return Err(Failure::new(Exit::Usage, message));
     };
     let catalog = places.catalog()?;
-    let series = arguments.series.as_deref().map(|text| catalog.resolve(text)).transpose()?;
+    let series = arguments
+        .series
+        .as_deref()
+        .map(|text| catalog.resolve(text))
+        .transpose()?;
     let admin = arguments.admin_option_file.map(absolute).transpose()?;
     let cloud = look(&absolute(Utf8PathBuf::from(root))?, &catalog, series, admin)?;
     let text = ffu_discover::to_toml(&cloud)?;
-    let blockers = cloud.findings.iter().filter(|f| f.severity == Severity::Blocker).count();
+    let blockers = cloud
+        .findings
+        .iter()
+        .filter(|f| f.severity == Severity::Blocker)
+        .count();
     match &arguments.output {
         Some(file) => {
             write_file(file, text.as_bytes())?;
             output.result(
-                format!("{}\nwritten to {file}\n  next: {}", summary(&cloud), next(blockers, file.as_str())),
+                format!(
+                    "{}\nwritten to {file}\n  next: {}",
+                    summary(&cloud),
+                    next(blockers, file.as_str())
+                ),
                 &json!({"output": file, "cloud": cloud}),
             );
         }
@@ -80,13 +92,23 @@ fn look(
     series: Option<Series>,
     admin: Option<Utf8PathBuf>,
 ) -> Result<Cloud, Failure> {
-    Ok(ffu_discover::discover_plain(root, catalog, &Options { series, admin_option_file: admin })?)
+    Ok(ffu_discover::discover_plain(
+        root,
+        catalog,
+        &Options {
+            series,
+            admin_option_file: admin,
+        },
+    )?)
 }
 
 /// What is no longer as the plan has it, in words.
 pub fn drift(expected: &Cloud, catalog: &Catalog) -> Result<Vec<String>, Failure> {
     let series = common_series(expected);
-    let admin = expected.servers.first().and_then(|server| server.admin_option_file.clone());
+    let admin = expected
+        .servers
+        .first()
+        .and_then(|server| server.admin_option_file.clone());
     let now = look(&expected.root, catalog, series, admin)?;
     Ok(ffu_discover::drift(expected, &now))
 }

@@ -17,7 +17,14 @@ pub fn run(places: &Places, output: Output, command: EnvCommand) -> Result<Exit,
         names.iter().map(|name| Ok(catalog.resolve(name)?)).collect()
     };
     match command {
-        EnvCommand::Build { series, python, offline, find_links, force, jobs } => {
+        EnvCommand::Build {
+            series,
+            python,
+            offline,
+            find_links,
+            force,
+            jobs,
+        } => {
             let wanted = resolve(&series)?;
             let options = BuildOptions {
                 python: python.map(absolute).transpose()?,
@@ -60,24 +67,39 @@ pub fn run(places: &Places, output: Output, command: EnvCommand) -> Result<Exit,
                 }
                 text.push('\n');
             }
-            let text = if values.is_empty() { "no environments\n  next: `ffu env build SERIES`".to_owned() } else { text };
+            let text = if values.is_empty() {
+                "no environments\n  next: `ffu env build SERIES`".to_owned()
+            } else {
+                text
+            };
             output.result(text, &json!({"environments": values}));
         }
         EnvCommand::Verify { series } => {
             let wanted = if series.is_empty() {
-                store.list()?.into_iter().map(|found| Ok(found?.series)).collect::<Result<Vec<_>, Failure>>()?
+                store
+                    .list()?
+                    .into_iter()
+                    .map(|found| Ok(found?.series))
+                    .collect::<Result<Vec<_>, Failure>>()?
             } else {
                 resolve(&series)?
             };
             for series in wanted {
                 let info = store.verify(&catalog, &series)?;
-                output.result(format!("{}: every file and version is as built", line(&info)), &value(&info));
+                output.result(
+                    format!("{}: every file and version is as built", line(&info)),
+                    &value(&info),
+                );
             }
         }
         EnvCommand::Remove { series } => {
             for series in resolve(&series)? {
                 let removed = store.remove(&series)?;
-                let text = if removed { format!("{series} removed") } else { format!("{series} was not there") };
+                let text = if removed {
+                    format!("{series} removed")
+                } else {
+                    format!("{series} was not there")
+                };
                 output.result(text, &json!({"series": series, "removed": removed}));
             }
         }
@@ -86,7 +108,11 @@ pub fn run(places: &Places, output: Output, command: EnvCommand) -> Result<Exit,
 }
 
 fn line(info: &EnvInfo) -> String {
-    let patches = if info.patches.is_empty() { String::new() } else { format!(", patched: {}", info.patches.join(", ")) };
+    let patches = if info.patches.is_empty() {
+        String::new()
+    } else {
+        format!(", patched: {}", info.patches.join(", "))
+    };
     format!(
         "{:<9} Python {}, {} packages, {} files, {} MiB, built {}{patches}",
         info.series.as_str(),

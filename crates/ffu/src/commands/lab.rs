@@ -25,7 +25,11 @@ pub fn run(places: &Places, output: Output, command: LabCommand) -> Result<Exit,
             let dir = absolute(dir)?;
             let removed = ffu_lab::down(&dir)?;
             let was_there = removed == Removed::Lab;
-            let text = if was_there { format!("{dir}: stopped and removed") } else { format!("{dir}: there was no lab") };
+            let text = if was_there {
+                format!("{dir}: stopped and removed")
+            } else {
+                format!("{dir}: there was no lab")
+            };
             output.result(text, &json!({"directory": dir, "removed": was_there}));
         }
     }
@@ -41,7 +45,10 @@ fn up(places: &Places, output: Output, at: &str, dir: &Utf8Path, size: u32) -> R
             LabEvent::Planned { steps } => format!("{steps} steps"),
             LabEvent::Started { .. } => return,
             LabEvent::Finished { step, took } => {
-                format!("{:>9}  {step}", milliseconds(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)))
+                format!(
+                    "{:>9}  {step}",
+                    milliseconds(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))
+                )
             }
             LabEvent::Failed { step } => format!("   FAILED  {step}"),
         };
@@ -66,7 +73,11 @@ fn up(places: &Places, output: Output, at: &str, dir: &Utf8Path, size: u32) -> R
 fn status(places: &Places, output: Output, dir: &Utf8Path) -> Result<(), Failure> {
     let lab = Lab::open(dir)?;
     let status = lab.status(&places.catalog()?)?;
-    let contents = if status.server_pid.is_some() { lab.contents()? } else { Vec::new() };
+    let contents = if status.server_pid.is_some() {
+        lab.contents()?
+    } else {
+        Vec::new()
+    };
     let mut text = format!("lab {dir}, made at {}\n", status.lab.series);
     let _ = match status.server_pid {
         Some(pid) => writeln!(text, "  MariaDB runs (process {pid})"),
@@ -81,7 +92,11 @@ fn status(places: &Places, output: Output, dir: &Utf8Path) -> Result<(), Failure
             (Some(first), Some(last)) => format!("{first} to {last}"),
             _ => "no series of the catalog".to_owned(),
         };
-        let _ = writeln!(text, "  {:<20} its schema fits {fitting}", database.database.to_string());
+        let _ = writeln!(
+            text,
+            "  {:<20} its schema fits {fitting}",
+            database.database.to_string()
+        );
     }
     let mut by_project: Vec<(&str, Vec<String>)> = Vec::new();
     for content in contents.iter().filter(|content| content.count > 0) {
@@ -102,7 +117,10 @@ fn token(output: Output, dir: &Utf8Path) -> Result<(), Failure> {
     let lab = Lab::open(dir)?;
     let secrets = lab.secrets()?;
     let password = secrets.user("admin").ok_or_else(|| {
-        Failure::new(Exit::BadInput, format!("{dir}: its secrets hold no password of admin\n  next: `ffu lab down` and up again"))
+        Failure::new(
+            Exit::BadInput,
+            format!("{dir}: its secrets hold no password of admin\n  next: `ffu lab down` and up again"),
+        )
     })?;
     let token = ffu_lab::token(&lab, "admin", password, "admin")?;
     let providers = ffu_lab::providers(&lab, &token)?;
@@ -116,7 +134,10 @@ fn token(output: Output, dir: &Utf8Path) -> Result<(), Failure> {
         lab.file().series,
         providers.len()
     );
-    output.result(text, &json!({"series": series, "made_at": lab.file().series, "providers": providers.len()}));
+    output.result(
+        text,
+        &json!({"series": series, "made_at": lab.file().series, "providers": providers.len()}),
+    );
     Ok(())
 }
 
@@ -126,9 +147,14 @@ fn start(output: Output, dir: &Utf8Path) -> Result<(), Failure> {
     server.start().map_err(|error| Failure::new(Exit::Failure, error))?;
     let mut started = Vec::new();
     for unit in lab.units()? {
-        lab.services().start(&unit.unit).map_err(|error| Failure::new(Exit::Failure, error))?;
+        lab.services()
+            .start(&unit.unit)
+            .map_err(|error| Failure::new(Exit::Failure, error))?;
         started.push(unit.unit);
     }
-    output.result(format!("MariaDB and {} run", started.join(", ")), &json!({"started": started}));
+    output.result(
+        format!("MariaDB and {} run", started.join(", ")),
+        &json!({"started": started}),
+    );
     Ok(())
 }

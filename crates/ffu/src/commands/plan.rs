@@ -21,7 +21,10 @@ pub fn run(places: &Places, output: Output, arguments: PlanArguments) -> Result<
         return Ok(Exit::Success);
     }
     let (Some(cloud), Some(to)) = (&arguments.cloud, &arguments.to) else {
-        return Err(Failure::new(Exit::Usage, "--cloud and --to are needed to make a plan\n  next: ffu plan --help"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "--cloud and --to are needed to make a plan\n  next: ffu plan --help",
+        ));
     };
     let catalog = places.catalog()?;
     let bytes = read_file(cloud, "cloud file")?;
@@ -32,8 +35,15 @@ pub fn run(places: &Places, output: Output, arguments: PlanArguments) -> Result<
     let policy = Policy {
         slurp: arguments.slurp,
         parallel: arguments.parallel.unwrap_or(defaults.parallel).clamp(1, 64),
-        drain_deadline_seconds: arguments.drain.unwrap_or(defaults.drain_deadline_seconds).clamp(1, 86_400),
-        checkpoint_proof: if arguments.quick_proof { CheckpointProof::Read } else { CheckpointProof::Restore },
+        drain_deadline_seconds: arguments
+            .drain
+            .unwrap_or(defaults.drain_deadline_seconds)
+            .clamp(1, 86_400),
+        checkpoint_proof: if arguments.quick_proof {
+            CheckpointProof::Read
+        } else {
+            CheckpointProof::Restore
+        },
     };
     let target = catalog.resolve(to)?;
     let plan = ffu_plan::plan(&cloud, &catalog, &target, &policy)?;
@@ -41,22 +51,33 @@ pub fn run(places: &Places, output: Output, arguments: PlanArguments) -> Result<
     write_file(&arguments.output, &bytes)?;
     let summary = summary(&plan);
     output.result(
-        format!("{summary}\nwritten to {}\n  next: review it, then `ffu run {}`", arguments.output, arguments.output),
+        format!(
+            "{summary}\nwritten to {}\n  next: review it, then `ffu run {}`",
+            arguments.output, arguments.output
+        ),
         &json!({"plan": plan.id, "output": arguments.output, "steps": plan.steps.len(), "report": plan.report}),
     );
     Ok(Exit::Success)
 }
 
 fn no_step(plan: &Plan, step: &str) -> Failure {
-    let near: Vec<&str> =
-        plan.steps.iter().map(|s| s.id.as_str()).filter(|id| id.contains(step) || step.contains(*id)).take(8).collect();
+    let near: Vec<&str> = plan
+        .steps
+        .iter()
+        .map(|s| s.id.as_str())
+        .filter(|id| id.contains(step) || step.contains(*id))
+        .take(8)
+        .collect();
     let choices = if near.is_empty() {
         "its ids are in the plan file, such as checkpoint or deploy.services".to_owned()
     } else {
         near.join(", ")
     };
     let step: String = step.chars().take(120).collect();
-    Failure::new(Exit::BadInput, format!("the plan has no step {step:?}\n  next: choose one of its steps: {choices}"))
+    Failure::new(
+        Exit::BadInput,
+        format!("the plan has no step {step:?}\n  next: choose one of its steps: {choices}"),
+    )
 }
 
 /// What a plan will do, for people.
@@ -71,8 +92,17 @@ pub fn summary(plan: &Plan) -> String {
     for phase in Phase::ALL {
         let steps: Vec<_> = plan.steps.iter().filter(|step| step.phase == phase).collect();
         let work: u64 = steps.iter().map(|step| step.estimate_ms).sum();
-        let after = if phase.is_after_acceptance() { "  (on `ffu accept`)" } else { "" };
-        let _ = writeln!(text, "  {phase:<11} {:>3} steps, {} of work{after}", steps.len(), milliseconds(work));
+        let after = if phase.is_after_acceptance() {
+            "  (on `ffu accept`)"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            text,
+            "  {phase:<11} {:>3} steps, {} of work{after}",
+            steps.len(),
+            milliseconds(work)
+        );
     }
     let _ = writeln!(
         text,
@@ -112,9 +142,15 @@ pub fn lint(places: &Places, output: Output, arguments: LintArguments) -> Result
         text = format!("plan {}: nothing to say against it", short(&plan.id));
     }
     if let Some(new) = arguments.output.filter(|_| arguments.reseal && !blocked) {
-        write_file(&new, &plan.to_bytes().map_err(|error| Failure::new(Exit::Failure, error))?)?;
+        write_file(
+            &new,
+            &plan.to_bytes().map_err(|error| Failure::new(Exit::Failure, error))?,
+        )?;
         let _ = write!(text, "\nresealed as {} in {new}", short(&plan.id));
     }
-    output.result(text, &json!({"plan": plan.id, "findings": findings, "runnable": !blocked}));
+    output.result(
+        text,
+        &json!({"plan": plan.id, "findings": findings, "runnable": !blocked}),
+    );
     Ok(if blocked { Exit::Refused } else { Exit::Success })
 }

@@ -20,9 +20,18 @@ pub struct Progress {
 impl Progress {
     /// For a plan of which some steps may be done.
     pub fn new(plan: &Plan, view: &RunView, output: Output) -> Self {
-        let titles = plan.steps.iter().map(|step| (step.id.clone(), step.title.clone())).collect();
+        let titles = plan
+            .steps
+            .iter()
+            .map(|step| (step.id.clone(), step.title.clone()))
+            .collect();
         let steps = plan.steps.iter().filter(|step| !step.phase.is_after_acceptance());
-        Progress { output, titles, total: steps.count(), done: plan.steps.iter().filter(|s| view.is_done(&s.id)).count() }
+        Progress {
+            output,
+            titles,
+            total: steps.count(),
+            done: plan.steps.iter().filter(|s| view.is_done(&s.id)).count(),
+        }
     }
 
     /// Shows one event.
@@ -32,7 +41,14 @@ impl Progress {
             return;
         }
         match &event.kind {
-            EventKind::Outcome { step, result, detail, duration_ms, findings, .. } => {
+            EventKind::Outcome {
+                step,
+                result,
+                detail,
+                duration_ms,
+                findings,
+                ..
+            } => {
                 self.done += usize::from(result.is_good() && self.titles.contains_key(step));
                 let mark = match result {
                     StepResult::Succeeded => "ok",
@@ -42,9 +58,16 @@ impl Progress {
                     StepResult::Interrupted => "again",
                 };
                 let count = format!("[{}/{}]", self.done, self.total.max(self.done));
-                self.output.line(format!("{count:>9} {mark:<6} {:>9}  {step}: {detail}", milliseconds(*duration_ms)));
+                self.output.line(format!(
+                    "{count:>9} {mark:<6} {:>9}  {step}: {detail}",
+                    milliseconds(*duration_ms)
+                ));
                 for finding in findings {
-                    self.output.line(format!("{:>18}{}", "", finding.to_string().replace('\n', "\n                  ")));
+                    self.output.line(format!(
+                        "{:>18}{}",
+                        "",
+                        finding.to_string().replace('\n', "\n                  ")
+                    ));
                 }
             }
             EventKind::UnknownResolved { step, detail, .. } => {
@@ -53,7 +76,9 @@ impl Progress {
             EventKind::TakenAsDone { step } => self.output.line(format!("          by hand {step}")),
             EventKind::Intent { step, .. } => {
                 // Long waits are announced; everything else shows when it ends.
-                if matches!(step.as_str(), "checkpoint" | "freeze.drain" | "deploy.services") || step.starts_with("rollback.") {
+                if matches!(step.as_str(), "checkpoint" | "freeze.drain" | "deploy.services")
+                    || step.starts_with("rollback.")
+                {
                     let title = self.titles.get(step).map_or("", String::as_str);
                     self.output.line(format!("          begun  {step}: {title}"));
                 }

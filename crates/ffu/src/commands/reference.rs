@@ -20,7 +20,9 @@ pub fn run(output: Output, what: &str) -> Result<Exit, Failure> {
 }
 
 fn exit_codes() -> String {
-    let mut text = "# Exit codes\n\nMade by `ffu reference exit-codes`. They are stable.\n\n| code | meaning |\n| ---: | --- |\n".to_owned();
+    let mut text =
+        "# Exit codes\n\nMade by `ffu reference exit-codes`. They are stable.\n\n| code | meaning |\n| ---: | --- |\n"
+            .to_owned();
     for exit in Exit::ALL {
         let _ = writeln!(text, "| {} | {} |", exit.code(), exit.meaning());
     }
@@ -39,15 +41,24 @@ fn section(text: &mut String, command: &clap::Command, above: &str) {
     if command.is_hide_set() || command.get_name() == "help" {
         return;
     }
-    let name = if above.is_empty() { command.get_name().to_owned() } else { format!("{above} {}", command.get_name()) };
+    let name = if above.is_empty() {
+        command.get_name().to_owned()
+    } else {
+        format!("{above} {}", command.get_name())
+    };
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let _ = writeln!(text, "\n## `{name}`\n\n{about}\n");
     let mut rows = Vec::new();
-    for argument in command.get_arguments().filter(|a| !matches!(a.get_id().as_str(), "help" | "version")) {
+    for argument in command
+        .get_arguments()
+        .filter(|a| !matches!(a.get_id().as_str(), "help" | "version"))
+    {
         if argument.is_global_set() && !above.is_empty() {
             continue;
         }
-        let value = argument.get_value_names().filter(|_| argument.get_action().takes_values());
+        let value = argument
+            .get_value_names()
+            .filter(|_| argument.get_action().takes_values());
         let value = value.map(|names| format!(" {}", names.join(" "))).unwrap_or_default();
         let flag = match (argument.get_long(), argument.get_short()) {
             (Some(long), Some(short)) => format!("`-{short}`, `--{long}{value}`"),

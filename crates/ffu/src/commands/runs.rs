@@ -34,10 +34,16 @@ pub fn run(places: &Places, output: Output, arguments: RunArguments) -> Result<E
     let plan = ffu_plan::read_plan(arguments.plan.as_str(), &bytes)?;
     let catalog = places.catalog()?;
     let findings = ffu_plan::lint(&plan, &catalog);
-    let blockers: Vec<String> =
-        findings.iter().filter(|f| f.severity == Severity::Blocker).map(ToString::to_string).collect();
+    let blockers: Vec<String> = findings
+        .iter()
+        .filter(|f| f.severity == Severity::Blocker)
+        .map(ToString::to_string)
+        .collect();
     if !blockers.is_empty() {
-        return Err(Failure::new(Exit::Refused, format!("the plan cannot be run:\n{}", blockers.join("\n"))));
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("the plan cannot be run:\n{}", blockers.join("\n")),
+        ));
     }
     for finding in &findings {
         output.progress(finding.to_string());
@@ -58,56 +64,93 @@ pub fn run(places: &Places, output: Output, arguments: RunArguments) -> Result<E
     }
     output.line(super::plan::summary(&plan));
     if !arguments.yes && !output.confirm("This plan will be applied exactly.") {
-        return Err(Failure::new(Exit::Refused, "not confirmed, nothing was done\n  next: type yes, or give --yes"));
+        return Err(Failure::new(
+            Exit::Refused,
+            "not confirmed, nothing was done\n  next: type yes, or give --yes",
+        ));
     }
     let (directory, mut journal) = state.create(&plan, &bytes, concat!("ffu ", env!("CARGO_PKG_VERSION")))?;
     output.line(format!("run {}", directory.id));
     let (stop, view) = (stop_on_signals(output)?, directory.view()?);
     attach(&mut journal, "run")?;
-    let view = RunView { state: Some(RunState::Running), ..view };
-    let held = Held { plan, run: directory, journal, view, stop, _lock: lock };
+    let view = RunView {
+        state: Some(RunState::Running),
+        ..view
+    };
+    let held = Held {
+        plan,
+        run: directory,
+        journal,
+        view,
+        stop,
+        _lock: lock,
+    };
     drive(places, output, held, Scope::Upgrade, None)
 }
 
 pub fn resume(places: &Places, output: Output, arguments: ResumeArguments) -> Result<Exit, Failure> {
-    let held = hold(places, output, arguments.run.as_deref(), "resume", |view| match view.state {
-        Some(RunState::AwaitingAcceptance) => Some(("everything before acceptance is done", "`ffu accept` or `ffu rollback`")),
-        Some(RunState::RollingBack) => Some(("it is being rolled back", "`ffu rollback` goes on with it")),
-        Some(RunState::RolledBack) => Some(("there is nothing to go on with", "`ffu run PLAN` starts a new run")),
-        Some(RunState::Finished) => Some(("there is nothing to go on with", "`ffu report`")),
-        _ => None,
+    let held = hold(places, output, arguments.run.as_deref(), "resume", |view| {
+        match view.state {
+            Some(RunState::AwaitingAcceptance) => {
+                Some(("everything before acceptance is done", "`ffu accept` or `ffu rollback`"))
+            }
+            Some(RunState::RollingBack) => Some(("it is being rolled back", "`ffu rollback` goes on with it")),
+            Some(RunState::RolledBack) => Some(("there is nothing to go on with", "`ffu run PLAN` starts a new run")),
+            Some(RunState::Finished) => Some(("there is nothing to go on with", "`ffu report`")),
+            _ => None,
+        }
     })?;
-    let accepted = held.plan.steps.iter().any(|step| step.phase >= Phase::Release && held.view.was_begun(&step.id));
+    let accepted = held
+        .plan
+        .steps
+        .iter()
+        .any(|step| step.phase >= Phase::Release && held.view.was_begun(&step.id));
     let scope = if accepted { Scope::Acceptance } else { Scope::Upgrade };
     drive(places, output, held, scope, arguments.from.as_deref())
 }
 
 pub fn accept(places: &Places, output: Output, choice: RunChoice) -> Result<Exit, Failure> {
-    let held = hold_if(places, output, choice.run.as_deref(), "accept", &|view| {
-        match view.state {
+    let held = hold_if(
+        places,
+        output,
+        choice.run.as_deref(),
+        "accept",
+        &|view| match view.state {
             Some(RunState::AwaitingAcceptance) => None,
             Some(RunState::Stopped | RunState::Running) if view.was_begun("release.agents") => None,
             Some(RunState::Finished) => Some(("it is finished", "`ffu report`")),
-            _ => Some(("only a run whose every step before the point of no return is done can be accepted", "`ffu status`")),
-        }
-    }, || {
-        let question = "This passes the point of no return: the checkpoint is deleted.";
-        choice.yes || output.confirm(question)
-    })?;
+            _ => Some((
+                "only a run whose every step before the point of no return is done can be accepted",
+                "`ffu status`",
+            )),
+        },
+        || {
+            let question = "This passes the point of no return: the checkpoint is deleted.";
+            choice.yes || output.confirm(question)
+        },
+    )?;
     drive(places, output, held, Scope::Acceptance, None)
 }
 
 pub fn rollback(places: &Places, output: Output, choice: RunChoice) -> Result<Exit, Failure> {
-    let mut held = hold_if(places, output, choice.run.as_deref(), "rollback", &|view| match view.state {
-        Some(RunState::RolledBack) => Some(("there is nothing left to take back", "`ffu report` shows the proof")),
-        Some(RunState::Finished) => {
-            Some(("it is past the point of no return", "going back is now a restore from your own backups"))
-        }
-        _ if view.was_begun("release.agents") => {
-            Some(("it is past the point of no return", "`ffu accept` finishes it"))
-        }
-        _ => None,
-    }, || choice.yes || output.confirm("This brings databases, configuration and services back to the checkpoint."))?;
+    let mut held = hold_if(
+        places,
+        output,
+        choice.run.as_deref(),
+        "rollback",
+        &|view| match view.state {
+            Some(RunState::RolledBack) => Some(("there is nothing left to take back", "`ffu report` shows the proof")),
+            Some(RunState::Finished) => Some((
+                "it is past the point of no return",
+                "going back is now a restore from your own backups",
+            )),
+            _ if view.was_begun("release.agents") => {
+                Some(("it is past the point of no return", "`ffu accept` finishes it"))
+            }
+            _ => None,
+        },
+        || choice.yes || output.confirm("This brings databases, configuration and services back to the checkpoint."),
+    )?;
     let world = World::new(&held.plan, &held.run, &places.catalog()?, places, &held.stop)?;
     observe(&mut held, output);
     let state = take_back(&held.plan, &world, &mut held.journal, &mut held.view)?;
@@ -142,19 +185,42 @@ fn hold_if(
     if let Some((reason, next)) = refuse(&view) {
         let state = view.state.map_or("not begun".to_owned(), |state| state.to_string());
         let (reason, next) = (reason.to_owned(), next.to_owned());
-        return Err(EngineError::WrongState { run: directory.id, state, reason, next }.into());
+        return Err(EngineError::WrongState {
+            run: directory.id,
+            state,
+            reason,
+            next,
+        }
+        .into());
     }
     if !confirmed() {
-        return Err(Failure::new(Exit::Refused, "not confirmed, nothing was done\n  next: type yes, or give --yes"));
+        return Err(Failure::new(
+            Exit::Refused,
+            "not confirmed, nothing was done\n  next: type yes, or give --yes",
+        ));
     }
     let stop = stop_on_signals(output)?;
     view.add(&attach(&mut journal, purpose)?);
-    Ok(Held { plan, run: directory, journal, view, stop, _lock: lock })
+    Ok(Held {
+        plan,
+        run: directory,
+        journal,
+        view,
+        stop,
+        _lock: lock,
+    })
 }
 
 fn attach(journal: &mut Journal, purpose: &str) -> Result<ffu_model::Event, Failure> {
-    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
-    Ok(journal.write(EventKind::Attached { purpose: purpose.to_owned(), pid: std::process::id(), host })?)
+    let host = nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_default();
+    Ok(journal.write(EventKind::Attached {
+        purpose: purpose.to_owned(),
+        pid: std::process::id(),
+        host,
+    })?)
 }
 
 fn drive(places: &Places, output: Output, mut held: Held, scope: Scope, from: Option<&str>) -> Result<Exit, Failure> {
@@ -194,8 +260,14 @@ fn end(output: Output, held: &Held, state: RunState) -> Exit {
             Exit::Success,
             "\nrolled back: databases (proven by fingerprint), configuration and services are as they were".to_owned(),
         ),
-        RunState::Paused => (Exit::Paused, format!("\nThe run waits for you. When it is done: `ffu resume {run}`")),
-        RunState::RollingBack => (Exit::Failure, format!("\nThe rollback is not complete. Mend what failed, then `ffu rollback {run}`")),
+        RunState::Paused => (
+            Exit::Paused,
+            format!("\nThe run waits for you. When it is done: `ffu resume {run}`"),
+        ),
+        RunState::RollingBack => (
+            Exit::Failure,
+            format!("\nThe rollback is not complete. Mend what failed, then `ffu rollback {run}`"),
+        ),
         RunState::Stopped | RunState::Running => (Exit::Stopped, ways_on(held)),
     };
     output.line(&text);
@@ -215,7 +287,11 @@ fn ways_on(held: &Held) -> String {
     for id in open.iter().filter(|id| held.view.was_begun(id)) {
         let attempt = held.view.attempts.get(*id).copied().unwrap_or(1);
         let path = held.run.outputs().join(format!("{id}.{attempt}.out"));
-        let output = if path.exists() { format!("; its output: {path}") } else { String::new() };
+        let output = if path.exists() {
+            format!("; its output: {path}")
+        } else {
+            String::new()
+        };
         let _ = writeln!(text, "  failed or stopped: {id}{output}");
     }
     let waiting = open.iter().filter(|id| !held.view.was_begun(id)).count();
@@ -238,7 +314,11 @@ pub fn hosts_stop(output: Output) -> Result<ffu_hosts::StopFlag, Failure> {
 fn stop_on_signals(output: Output) -> Result<StopFlag, Failure> {
     let stop = StopFlag::new();
     let raise = stop.clone();
-    let signals = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
+    let signals = [
+        signal_hook::consts::SIGINT,
+        signal_hook::consts::SIGTERM,
+        signal_hook::consts::SIGHUP,
+    ];
     let mut signals = signal_hook::iterator::Signals::new(signals)
         .map_err(|error| Failure::new(Exit::Failure, format!("signals cannot be caught: {error}")))?;
     std::thread::spawn(move || {

@@ -32,7 +32,11 @@ pub fn status(places: &Places, output: Output, arguments: &StatusArguments) -> R
                 }
             }
         }
-        let text = if rows.is_empty() { "no runs\n  next: `ffu run PLAN`".to_owned() } else { text };
+        let text = if rows.is_empty() {
+            "no runs\n  next: `ffu run PLAN`".to_owned()
+        } else {
+            text
+        };
         output.result(text, &json!({"runs": rows}));
         return Ok(Exit::Success);
     }
@@ -42,19 +46,37 @@ pub fn status(places: &Places, output: Output, arguments: &StatusArguments) -> R
     let (plan, _) = directory.plan()?;
     let mut text = format!("run {}: {word}\n", directory.id);
     let Some(plan) = plan else {
-        return Err(Failure::new(Exit::BadInput, format!("{}: its plan cannot be read", directory.path())));
+        return Err(Failure::new(
+            Exit::BadInput,
+            format!("{}: its plan cannot be read", directory.path()),
+        ));
     };
-    let _ = writeln!(text, "  {} → {}, plan {}", plan.from, plan.to, super::plan::short(&plan.id));
+    let _ = writeln!(
+        text,
+        "  {} → {}, plan {}",
+        plan.from,
+        plan.to,
+        super::plan::short(&plan.id)
+    );
     phases(&mut text, &plan, &view);
     let begun: Vec<&str> = begun(&view).collect();
     for step in &begun {
-        let how = if live { "running" } else { "unknown: its process died; `ffu resume` looks at it" };
+        let how = if live {
+            "running"
+        } else {
+            "unknown: its process died; `ffu resume` looks at it"
+        };
         let _ = writeln!(text, "  {how}: {step}");
     }
     for (step, detail) in failed(&view) {
         let _ = writeln!(text, "  failed: {step}: {}", detail.lines().next().unwrap_or_default());
     }
-    let _ = writeln!(text, "  journal {}\n  outputs {}", directory.journal(), directory.outputs());
+    let _ = writeln!(
+        text,
+        "  journal {}\n  outputs {}",
+        directory.journal(),
+        directory.outputs()
+    );
     let _ = writeln!(text, "  next: {}", next(&directory.id, &view, live));
     output.result(
         text,
@@ -89,7 +111,10 @@ fn phases(text: &mut String, plan: &Plan, view: &RunView) {
 }
 
 fn begun(view: &RunView) -> impl Iterator<Item = &str> {
-    view.steps.iter().filter(|(_, s)| matches!(s, StepState::Begun { .. })).map(|(step, _)| step.as_str())
+    view.steps
+        .iter()
+        .filter(|(_, s)| matches!(s, StepState::Begun { .. }))
+        .map(|(step, _)| step.as_str())
 }
 
 fn failed(view: &RunView) -> Vec<(String, String)> {
@@ -107,7 +132,9 @@ fn next(run: &str, view: &RunView, live: bool) -> String {
         return "wait, or stop it with Ctrl-C where it runs".to_owned();
     }
     match view.state {
-        Some(RunState::AwaitingAcceptance) => format!("`ffu report {run}`, then `ffu accept {run}` or `ffu rollback {run}`"),
+        Some(RunState::AwaitingAcceptance) => {
+            format!("`ffu report {run}`, then `ffu accept {run}` or `ffu rollback {run}`")
+        }
         Some(RunState::RolledBack | RunState::Finished) => format!("`ffu report {run}`"),
         Some(RunState::RollingBack) => format!("`ffu rollback {run}` goes on with it"),
         _ => format!("`ffu resume {run}` or `ffu rollback {run}`"),
@@ -118,7 +145,10 @@ pub fn report(places: &Places, output: Output, arguments: &ReportArguments) -> R
     let state = StateDirectory::open(&places.state)?;
     let directory = state.find(arguments.run.as_deref())?;
     let Some(plan) = directory.plan()?.0 else {
-        return Err(Failure::new(Exit::BadInput, format!("{}: its plan cannot be read", directory.path())));
+        return Err(Failure::new(
+            Exit::BadInput,
+            format!("{}: its plan cannot be read", directory.path()),
+        ));
     };
     let report = ffu_report::build(&plan, &read_journal(&directory.journal())?);
     output.result(ffu_report::render(&report), &report);

@@ -28,7 +28,10 @@ impl World {
             .get(key)
             .ok_or_else(|| format!("{key}: the plan says nothing of its connection\n  next: make the plan anew"))?;
         let service = resolve(reference).map_err(|error| format!("{key}: {error}"))?;
-        Ok(Access { service, admin: self.admin(key) })
+        Ok(Access {
+            service,
+            admin: self.admin(key),
+        })
     }
 
     /// The administrator's option file for the server of a database.
@@ -54,6 +57,9 @@ impl World {
     /// The answer to a counting question.
     pub(super) fn count(&self, key: &DatabaseKey, query: &str) -> Result<u64, String> {
         let database = self.open(key)?;
-        database.server.query_count(&database.schema, query, QUESTION).map_err(|error| format!("{key}: {error}"))
+        database
+            .server
+            .query_count(&database.schema, query, QUESTION)
+            .map_err(|error| format!("{key}: {error}"))
     }
 }

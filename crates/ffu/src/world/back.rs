@@ -86,7 +86,10 @@ impl World {
     fn begun(&self, test: impl Fn(&ffu_model::Step) -> bool) -> bool {
         // A journal that cannot be read says nothing: then everything counts as begun.
         let Ok(view) = self.run.view() else { return true };
-        self.plan.steps.iter().any(|step| test(step) && view.was_begun(&step.id))
+        self.plan
+            .steps
+            .iter()
+            .any(|step| test(step) && view.was_begun(&step.id))
     }
 
     fn touched_services(&self) -> bool {

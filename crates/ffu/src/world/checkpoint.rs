@@ -18,7 +18,11 @@ impl World {
     pub(super) fn with_options<T>(&self, work: impl FnOnce(&Options<'_>) -> T) -> T {
         let stop = || self.stop.is_now();
         let lanes = (self.plan.policy.parallel as usize).clamp(1, 8);
-        work(&Options { lanes, stop: Some(&stop), timeout: LONGEST })
+        work(&Options {
+            lanes,
+            stop: Some(&stop),
+            timeout: LONGEST,
+        })
     }
 
     pub(super) fn make_checkpoint(&self, databases: &[DatabaseKey], files: &[camino::Utf8PathBuf]) -> Performed {
@@ -26,7 +30,10 @@ impl World {
         let mut targets = Vec::new();
         for key in databases {
             match self.access(key) {
-                Ok(access) => targets.push(Target { key: key.clone(), access }),
+                Ok(access) => targets.push(Target {
+                    key: key.clone(),
+                    access,
+                }),
                 Err(reason) => return failed(reason),
             }
         }
@@ -72,7 +79,12 @@ impl World {
         let mut files = Vec::new();
         for step in &self.plan.steps {
             if let ffu_model::step::Action::InstallConfig { files: installed, .. } = &step.action {
-                files.extend(installed.iter().filter(|f| f.source.is_none()).map(|f| f.destination.clone()));
+                files.extend(
+                    installed
+                        .iter()
+                        .filter(|f| f.source.is_none())
+                        .map(|f| f.destination.clone()),
+                );
             }
         }
         files
@@ -105,8 +117,16 @@ impl World {
         match created {
             Ok(created) => Performed::succeeded(format!(
                 "{database} {}{}",
-                if created.created { "is created" } else { "was there already" },
-                if created.granted { ", and the service's account may use it" } else { "" }
+                if created.created {
+                    "is created"
+                } else {
+                    "was there already"
+                },
+                if created.granted {
+                    ", and the service's account may use it"
+                } else {
+                    ""
+                }
             )),
             Err(reason) => failed(reason),
         }
@@ -135,8 +155,9 @@ impl World {
                     format!("; not there: {}", copied.skipped.join(", "))
                 };
                 let count = copied.copied.len();
-                let mut performed =
-                    Performed::succeeded(format!("{count} tables with {rows} rows copied and found equal{skipped}"));
+                let mut performed = Performed::succeeded(format!(
+                    "{count} tables with {rows} rows copied and found equal{skipped}"
+                ));
                 performed.figures = copied.copied;
                 performed
             }
@@ -145,6 +166,8 @@ impl World {
     }
 
     pub(super) fn inspect_copy(&self, to: &DatabaseKey) -> Inspection {
-        Inspection::Incomplete(format!("the copy to {to} is compared, and begun anew if it is not whole"))
+        Inspection::Incomplete(format!(
+            "the copy to {to} is compared, and begun anew if it is not whole"
+        ))
     }
 }

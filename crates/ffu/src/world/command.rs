@@ -30,9 +30,16 @@ impl World {
         if !action.needs_services.is_empty() {
             self.serve(&action.needs_services, &action.series)?;
         }
-        let environment = self.environments.open(&action.series).map_err(|error| error.to_string())?;
+        let environment = self
+            .environments
+            .open(&action.series)
+            .map_err(|error| error.to_string())?;
         let deadline = Instant::now() + Duration::from_secs(step.timeout_seconds);
-        let overlay = action.overlay.as_ref().map(|overlay| self.overlay(step, overlay)).transpose()?;
+        let overlay = action
+            .overlay
+            .as_ref()
+            .map(|overlay| self.overlay(step, overlay))
+            .transpose()?;
         let ended = self.rounds(step, action, attempt, &environment, deadline, overlay.as_ref());
         if let Some(overlay) = &overlay {
             let _ = fs::remove_file(overlay);
@@ -54,8 +61,11 @@ impl World {
         deadline: Instant,
         overlay: Option<&Utf8PathBuf>,
     ) -> Result<(Exit, Verdict, u32), String> {
-        let config_files: Vec<Utf8PathBuf> =
-            action.config_files.iter().map(|file| config::expand(&self.staged(), file)).collect();
+        let config_files: Vec<Utf8PathBuf> = action
+            .config_files
+            .iter()
+            .map(|file| config::expand(&self.staged(), file))
+            .collect();
         let (output_dir, lock_file, secrets) = (self.run.outputs(), self.lock_file(step), self.secrets(action));
         let mut round = 1;
         let mut figures = std::collections::BTreeMap::<String, u64>::new();
@@ -72,7 +82,9 @@ impl World {
                 secrets: &secrets,
             };
             let output = command.output();
-            let finished = environment.run(&command, &self.stop).map_err(|error| error.to_string())?;
+            let finished = environment
+                .run(&command, &self.stop)
+                .map_err(|error| error.to_string())?;
             let mut verdict = judge(action, &finished.exit, &output);
             for (name, count) in &verdict.figures {
                 *figures.entry(name.clone()).or_default() += count;
@@ -94,14 +106,21 @@ impl World {
     }
 
     fn overlay(&self, step: &Step, overlay: &Overlay) -> Result<Utf8PathBuf, String> {
-        let url = ffu_db::resolve(&overlay.connection).map_err(|error| error.to_string())?.to_url();
+        let url = ffu_db::resolve(&overlay.connection)
+            .map_err(|error| error.to_string())?
+            .to_url();
         let directory = self.run.private().join(format!("{}.conf.d", step.id));
         let path = directory.join("overlay.conf");
         fs::create_dir_all(&directory)
-            .and_then(|()| OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path))
-            .and_then(|mut file| {
-                writeln!(file, "[{}]\n{} = {}", overlay.section, overlay.option, url.expose())
+            .and_then(|()| {
+                OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(true)
+                    .mode(0o600)
+                    .open(&path)
             })
+            .and_then(|mut file| writeln!(file, "[{}]\n{} = {}", overlay.section, overlay.option, url.expose()))
             .map_err(|error| format!("{path}: {error}"))?;
         Ok(path)
     }
@@ -139,7 +158,11 @@ impl World {
         if action.repeatable {
             Inspection::Incomplete("it may be run again".to_owned())
         } else {
-            Inspection::Stuck(format!("{} {} is not safe to repeat blindly", action.program, action.arguments.join(" ")))
+            Inspection::Stuck(format!(
+                "{} {} is not safe to repeat blindly",
+                action.program,
+                action.arguments.join(" ")
+            ))
         }
     }
 
@@ -151,8 +174,8 @@ impl World {
         for entry in entries {
             let entry = entry.map_err(|error| format!("{private}: {error}"))?;
             if entry.file_name().ends_with(".lock") {
-                ended += ffu_hosts::end_holders(entry.path(), Duration::from_secs(10))
-                    .map_err(|error| error.to_string())?;
+                ended +=
+                    ffu_hosts::end_holders(entry.path(), Duration::from_secs(10)).map_err(|error| error.to_string())?;
             } else if entry.file_name().ends_with(".conf.d") {
                 let _ = fs::remove_dir_all(entry.path());
             }
@@ -162,24 +185,44 @@ impl World {
 }
 
 fn outcome(action: &CommandAction, exit: Exit, verdict: Verdict, rounds: u32, missing: &[String]) -> Performed {
-    let Verdict { meaning, note, mut findings, figures, excerpt } = verdict;
+    let Verdict {
+        meaning,
+        note,
+        mut findings,
+        figures,
+        excerpt,
+    } = verdict;
     let command = format!("{} {}", action.program, action.arguments.join(" "));
     let mut performed = match meaning {
-        _ if exit == Exit::Stopped => {
-            Performed::with(StepResult::Interrupted, format!("{command} was stopped by the operator"))
-        }
+        _ if exit == Exit::Stopped => Performed::with(
+            StepResult::Interrupted,
+            format!("{command} was stopped by the operator"),
+        ),
         Meaning::Success | Meaning::Warning if !missing.is_empty() => {
             failed(format!("{command} ended with {exit}, but {}", missing.join("; ")))
         }
         Meaning::Success => {
-            let rounds = if rounds > 1 { format!(" in {rounds} rounds") } else { String::new() };
-            let heads = if action.expect_heads.is_empty() { "" } else { "; the schema is at its head" };
+            let rounds = if rounds > 1 {
+                format!(" in {rounds} rounds")
+            } else {
+                String::new()
+            };
+            let heads = if action.expect_heads.is_empty() {
+                ""
+            } else {
+                "; the schema is at its head"
+            };
             judged(format!("{note}{rounds}{heads}"), std::mem::take(&mut findings))
         }
         Meaning::Warning | Meaning::KnownCrash => {
             if findings.is_empty() {
                 findings.push(Finding {
-                    id: if meaning == Meaning::KnownCrash { "known-crash" } else { "command-warned" }.to_owned(),
+                    id: if meaning == Meaning::KnownCrash {
+                        "known-crash"
+                    } else {
+                        "command-warned"
+                    }
+                    .to_owned(),
                     severity: Severity::Warning,
                     project: Some(action.project.clone()),
                     message: format!("{command} ended with {exit}: {note}"),
@@ -189,7 +232,9 @@ fn outcome(action: &CommandAction, exit: Exit, verdict: Verdict, rounds: u32, mi
             }
             judged(note, std::mem::take(&mut findings))
         }
-        Meaning::Again => failed(format!("{command} still has work left after {rounds} rounds: {note}\n{excerpt}")),
+        Meaning::Again => failed(format!(
+            "{command} still has work left after {rounds} rounds: {note}\n{excerpt}"
+        )),
         Meaning::Failure => failed(format!("{command} failed ({exit}): {note}\n{excerpt}")),
     };
     if performed.findings.is_empty() {

@@ -31,7 +31,10 @@ pub fn stage(directory: &Utf8Path, files: &[StagedFile]) -> Performed {
     let mut new = 0;
     for file in files {
         if let Err(reason) = stage_one(directory, file) {
-            return Performed::failed(format!("{}: {reason}\n  next: mend it, then `ffu resume`", file.destination));
+            return Performed::failed(format!(
+                "{}: {reason}\n  next: mend it, then `ffu resume`",
+                file.destination
+            ));
         }
         new += usize::from(file.source.is_none());
     }
@@ -52,11 +55,21 @@ fn stage_one(directory: &Utf8Path, file: &StagedFile) -> Result<(), String> {
     }
     for connection in &file.connections {
         let url = ffu_db::resolve(&connection.connection).map_err(|error| error.to_string())?;
-        let _ = write!(added, "\n[{}]\n{} = {}\n", connection.section, connection.option, url.to_url().expose());
+        let _ = write!(
+            added,
+            "\n[{}]\n{} = {}\n",
+            connection.section,
+            connection.option,
+            url.to_url().expose()
+        );
     }
     for set in &file.set {
         let reason = set.reason.replace(['\n', '\r'], " ");
-        let _ = write!(added, "\n[{}]\n# ffu: {reason}\n{} = {}\n", set.section, set.option, set.value);
+        let _ = write!(
+            added,
+            "\n[{}]\n# ffu: {reason}\n{} = {}\n",
+            set.section, set.option, set.value
+        );
     }
     if !added.is_empty() && !bytes.is_empty() && !bytes.ends_with(b"\n") {
         bytes.push(b'\n');
@@ -64,7 +77,11 @@ fn stage_one(directory: &Utf8Path, file: &StagedFile) -> Result<(), String> {
     bytes.extend_from_slice(added.as_bytes());
     let path = staged_path(directory, &file.destination);
     let parent = path.parent().ok_or("it has no directory")?;
-    DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|error| format!("{parent}: {error}"))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(parent)
+        .map_err(|error| format!("{parent}: {error}"))?;
     write_whole(&path, &bytes, 0o600).map_err(|error| format!("{path}: {error}"))
 }
 
@@ -72,7 +89,10 @@ fn stage_one(directory: &Utf8Path, file: &StagedFile) -> Result<(), String> {
 fn section(text: &str, name: &str) -> Option<String> {
     let (mut inside, mut found, mut body) = (false, false, String::new());
     for line in text.lines() {
-        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.trim_end().strip_suffix(']')) {
+        if let Some(header) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.trim_end().strip_suffix(']'))
+        {
             inside = header == name;
             found |= inside;
         } else if inside {
@@ -113,7 +133,9 @@ fn install_one(staged: &Utf8Path, file: &StagedFile) -> Result<bool, String> {
     } else {
         file.copied_sections.first().map(|copied| copied.file.clone())
     };
-    let like = like.map(|path| fs::metadata(&path).map_err(|error| format!("{path}: {error}"))).transpose()?;
+    let like = like
+        .map(|path| fs::metadata(&path).map_err(|error| format!("{path}: {error}")))
+        .transpose()?;
     let mode = like.as_ref().map_or(0o640, |m| m.permissions().mode() & 0o7777);
     if let Some(parent) = file.destination.parent() {
         fs::create_dir_all(parent).map_err(|error| format!("{parent}: {error}"))?;
@@ -140,7 +162,11 @@ pub fn is_installed(directory: &Utf8Path, files: &[StagedFile]) -> bool {
 
 fn write_whole(path: &Utf8Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
     let _ = fs::remove_file(path);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o700).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode & 0o700)
+        .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -197,20 +223,35 @@ mod tests {
         let (_dir, root) = scratch();
         fs::write(root.join("old.conf"), "[a]\nx=1\n[b]\ny=2\n[a]\nz=3\n").unwrap();
         let mut wanted = file(&root, None);
-        let copied = |section: &str| CopiedSection { file: root.join("old.conf"), section: section.into() };
+        let copied = |section: &str| CopiedSection {
+            file: root.join("old.conf"),
+            section: section.into(),
+        };
         wanted.copied_sections.push(copied("a"));
-        assert!(stage(&root.join("staged"), std::slice::from_ref(&wanted)).result.is_good());
+        assert!(
+            stage(&root.join("staged"), std::slice::from_ref(&wanted))
+                .result
+                .is_good()
+        );
         let staged = fs::read_to_string(staged_path(&root.join("staged"), &wanted.destination)).unwrap();
         assert!(staged.ends_with("[a]\nx=1\nz=3\n"), "{staged}");
         wanted.copied_sections.push(copied("c"));
         let failed = stage(&root.join("staged"), &[wanted]);
-        assert!(!failed.result.is_good() && failed.detail.contains("no [c] section"), "{}", failed.detail);
+        assert!(
+            !failed.result.is_good() && failed.detail.contains("no [c] section"),
+            "{}",
+            failed.detail
+        );
     }
 
     #[test]
     fn a_missing_source_is_named() {
         let (_dir, root) = scratch();
         let failed = stage(&root, &[file(&root, Some("gone.conf"))]);
-        assert!(failed.detail.contains("gone.conf") && failed.detail.contains("next:"), "{}", failed.detail);
+        assert!(
+            failed.detail.contains("gone.conf") && failed.detail.contains("next:"),
+            "{}",
+            failed.detail
+        );
     }
 }

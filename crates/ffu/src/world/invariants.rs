@@ -22,8 +22,14 @@ impl World {
 
     fn measure(&self, invariant: &Invariant) -> Result<Measure, String> {
         let database = self.open(&invariant.database)?;
-        invariants::measure(&database.server, &database.schema, &invariant.table, &invariant.filter, &invariant.key)
-            .map_err(|error| format!("{}: {error}", invariant.id))
+        invariants::measure(
+            &database.server,
+            &database.schema,
+            &invariant.table,
+            &invariant.filter,
+            &invariant.key,
+        )
+        .map_err(|error| format!("{}: {error}", invariant.id))
     }
 
     pub(super) fn capture(&self, wanted: &[Invariant]) -> Performed {
@@ -104,7 +110,11 @@ impl World {
             performed.figures = figures;
             return performed;
         }
-        let without = if new > 0 { format!(", {new} had no baseline") } else { String::new() };
+        let without = if new > 0 {
+            format!(", {new} had no baseline")
+        } else {
+            String::new()
+        };
         performed.detail = format!("{compared} invariants equal{without}");
         performed
     }

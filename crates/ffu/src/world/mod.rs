@@ -46,10 +46,16 @@ impl World {
         places: &Places,
         stop: &StopFlag,
     ) -> Result<Self, Failure> {
-        let mut references: BTreeMap<DatabaseKey, ConnectionRef> =
-            plan.cloud.databases().map(|(key, database)| (key, database.connection.clone())).collect();
+        let mut references: BTreeMap<DatabaseKey, ConnectionRef> = plan
+            .cloud
+            .databases()
+            .map(|(key, database)| (key, database.connection.clone()))
+            .collect();
         for step in &plan.steps {
-            if let Action::CreateDatabase { database, connection, .. } = &step.action {
+            if let Action::CreateDatabase {
+                database, connection, ..
+            } = &step.action
+            {
                 references.insert(database.clone(), connection.clone());
             }
         }
@@ -74,17 +80,31 @@ impl Performer for World {
         match &step.action {
             Action::VerifyEnvironment { series } => self.verify_environment(series),
             Action::ProbeDatabases { databases } => self.probe_databases(databases),
-            Action::Gate { gate, database, query, severity, message, remedy } => {
-                self.gate(step, gate, database, query, *severity, message, remedy)
-            }
+            Action::Gate {
+                gate,
+                database,
+                query,
+                severity,
+                message,
+                remedy,
+            } => self.gate(step, gate, database, query, *severity, message, remedy),
             Action::StageConfig { files } => config::stage(&self.staged(), files),
             Action::StopServices { units } => self.stop_services(units),
             Action::Drain { watches } => self.drain(watches, step.timeout_seconds),
             Action::CaptureInvariants { invariants } => self.capture(invariants),
             Action::CompareInvariants { invariants, .. } => self.compare(invariants),
             Action::Checkpoint { databases, files } => self.make_checkpoint(databases, files),
-            Action::CreateDatabase { database, connection, like } => self.create_database(database, connection, like),
-            Action::CopyTables { from, to, tables, stamp } => self.copy_tables(from, to, tables, stamp.as_deref()),
+            Action::CreateDatabase {
+                database,
+                connection,
+                like,
+            } => self.create_database(database, connection, like),
+            Action::CopyTables {
+                from,
+                to,
+                tables,
+                stamp,
+            } => self.copy_tables(from, to, tables, stamp.as_deref()),
             Action::Command(command) => self.command(step, command, attempt),
             Action::InstallConfig { files, .. } => config::install(&self.staged(), files),
             Action::StartServices { units, series } => self.start_services(units, series),
@@ -125,15 +145,27 @@ impl Performer for World {
 /// A failure with the next command.
 pub(crate) fn failed(what: impl std::fmt::Display) -> Performed {
     let text = ffu_model::secret::mask(&what.to_string(), &[]);
-    let next = if text.contains("next:") { "" } else { "\n  next: mend it, then `ffu resume`; or `ffu rollback`" };
+    let next = if text.contains("next:") {
+        ""
+    } else {
+        "\n  next: mend it, then `ffu resume`; or `ffu rollback`"
+    };
     Performed::failed(format!("{text}{next}"))
 }
 
 /// Warned if there are findings, succeeded otherwise.
 pub(crate) fn judged(detail: impl Into<String>, findings: Vec<ffu_model::Finding>) -> Performed {
-    let worth = findings.iter().any(|finding| finding.severity >= ffu_model::Severity::Warning);
-    let mut performed =
-        Performed::with(if worth { StepResult::Warned } else { StepResult::Succeeded }, detail.into());
+    let worth = findings
+        .iter()
+        .any(|finding| finding.severity >= ffu_model::Severity::Warning);
+    let mut performed = Performed::with(
+        if worth {
+            StepResult::Warned
+        } else {
+            StepResult::Succeeded
+        },
+        detail.into(),
+    );
     performed.findings = findings;
     performed
 }

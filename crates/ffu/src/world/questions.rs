@@ -32,7 +32,10 @@ impl World {
                 database.server.require_writable(&database.schema).map_err(named)
             });
             if let Err(reason) = probed.and_then(|()| {
-                targets.push(Target { key: key.clone(), access: self.access(key)? });
+                targets.push(Target {
+                    key: key.clone(),
+                    access: self.access(key)?,
+                });
                 Ok(())
             }) {
                 return failed(reason);
@@ -74,7 +77,9 @@ impl World {
         let mut performed = if offenders == 0 {
             Performed::succeeded("no offenders")
         } else if severity == Severity::Blocker {
-            failed(format!("gate {gate}: {offenders} offenders in {database}: {message}\n  next: {remedy}"))
+            failed(format!(
+                "gate {gate}: {offenders} offenders in {database}: {message}\n  next: {remedy}"
+            ))
         } else {
             let finding = Finding {
                 id: gate.to_owned(),
@@ -123,7 +128,8 @@ impl World {
         let mut findings = Vec::new();
         let mut hosts = 0;
         for key in databases {
-            let query = "SELECT host, version FROM services WHERE `binary` = 'nova-compute' AND deleted = 0 ORDER BY host";
+            let query =
+                "SELECT host, version FROM services WHERE `binary` = 'nova-compute' AND deleted = 0 ORDER BY host";
             let rows = self.open(key).and_then(|database| {
                 database
                     .server
@@ -141,7 +147,12 @@ impl World {
             let named: Vec<String> = rows
                 .iter()
                 .take(20)
-                .map(|row| row.iter().map(|v| v.clone().unwrap_or_default()).collect::<Vec<_>>().join(" at version "))
+                .map(|row| {
+                    row.iter()
+                        .map(|v| v.clone().unwrap_or_default())
+                        .collect::<Vec<_>>()
+                        .join(" at version ")
+                })
                 .collect();
             findings.push(Finding {
                 id: "computes-follow".to_owned(),
@@ -157,15 +168,25 @@ impl World {
 
     /// Heads that a command must have reached and has not, in words; empty when all are there.
     pub(super) fn missing_heads(&self, step: &Step) -> Result<Vec<String>, String> {
-        let Action::Command(command) = &step.action else { return Ok(Vec::new()) };
+        let Action::Command(command) = &step.action else {
+            return Ok(Vec::new());
+        };
         let mut missing = Vec::new();
         for expected in &command.expect_heads {
             let database = self.open(&expected.database)?;
             let named = |error: ffu_db::DbError| format!("{}: {error}", expected.database);
-            let heads = database.server.heads(&database.schema).map_err(named)?.unwrap_or_default();
+            let heads = database
+                .server
+                .heads(&database.schema)
+                .map_err(named)?
+                .unwrap_or_default();
             let found = heads.get(&expected.name).cloned().unwrap_or_default();
             if found != expected.versions {
-                let shown = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
+                let shown = if found.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    found.join(", ")
+                };
                 missing.push(format!(
                     "{} has {} at {shown}, {} is where it must be",
                     expected.database,

@@ -62,14 +62,17 @@ impl World {
     fn retargeted(&self, unit: &ffu_hosts::UnitFile, series: &Series) -> Result<ffu_hosts::UnitFile, String> {
         let environment = self.environments.open(series).map_err(|error| error.to_string())?;
         let bin = environment.directory().join("bin");
-        let mut moved =
-            ffu_lab::retarget(unit, &self.catalog, series, &bin).map_err(|error| error.to_string())?;
+        let mut moved = ffu_lab::retarget(unit, &self.catalog, series, &bin).map_err(|error| error.to_string())?;
         // Until the deploy phase a file that only the target has is in the staging directory.
         for new in self.new_files().iter().filter(|file| !file.exists()) {
             let staged = config::staged_path(&self.staged(), new);
-            let (Some(place), Some(staging)) = (new.parent(), staged.parent()) else { continue };
+            let (Some(place), Some(staging)) = (new.parent(), staged.parent()) else {
+                continue;
+            };
             for text in moved.command.iter_mut().chain(moved.environment.values_mut()) {
-                *text = text.replace(new.as_str(), staged.as_str()).replace(place.as_str(), staging.as_str());
+                *text = text
+                    .replace(new.as_str(), staged.as_str())
+                    .replace(place.as_str(), staging.as_str());
             }
         }
         Ok(moved)
@@ -100,7 +103,10 @@ impl World {
             let status = self.manager.status(&service.unit).map_err(|error| error.to_string())?;
             let words = match status {
                 UnitStatus::Running { pid, started } => {
-                    format!("process {pid} since {}", started.map_or("?".to_owned(), |s| s.to_string()))
+                    format!(
+                        "process {pid} since {}",
+                        started.map_or("?".to_owned(), |s| s.to_string())
+                    )
                 }
                 other => format!("{other:?}"),
             };
@@ -121,7 +127,9 @@ impl World {
     /// The agents are the very processes that were there before the freeze.
     pub(super) fn agents_unchanged(&self) -> Result<String, String> {
         let path = self.agents_path();
-        let Ok(bytes) = fs::read(&path) else { return Ok("no agents were known before".to_owned()) };
+        let Ok(bytes) = fs::read(&path) else {
+            return Ok("no agents were known before".to_owned());
+        };
         let before: BTreeMap<String, String> =
             serde_json::from_slice(&bytes).map_err(|error| format!("{path}: {error}"))?;
         let now = self.agents()?;

@@ -35,7 +35,12 @@ impl Ran {
     /// Asserts that text is there, in either stream.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
-        assert!(self.out.contains(text) || self.err.contains(text), "{text:?} not in\n{}\n{}", self.out, self.err);
+        assert!(
+            self.out.contains(text) || self.err.contains(text),
+            "{text:?} not in\n{}\n{}",
+            self.out,
+            self.err
+        );
         self
     }
 
@@ -54,7 +59,9 @@ pub struct Scratch {
 
 impl Scratch {
     pub fn new() -> Self {
-        Scratch { dir: tempfile::tempdir().unwrap() }
+        Scratch {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -63,7 +70,10 @@ impl Scratch {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ffu"));
-        command.args(arguments).current_dir(self.dir.path()).env("XDG_STATE_HOME", self.path("state"));
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env("XDG_STATE_HOME", self.path("state"));
         command.stdin(Stdio::null());
         command
     }
@@ -76,13 +86,19 @@ impl Scratch {
 
     /// Starts the program and does not wait.
     pub fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        self.command(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     /// The directory of the only or latest run.
     pub fn run_directory(&self) -> Option<PathBuf> {
-        let mut runs: Vec<PathBuf> =
-            std::fs::read_dir(self.path("state/ffu/runs")).ok()?.map(|entry| entry.unwrap().path()).collect();
+        let mut runs: Vec<PathBuf> = std::fs::read_dir(self.path("state/ffu/runs"))
+            .ok()?
+            .map(|entry| entry.unwrap().path())
+            .collect();
         runs.sort();
         runs.pop()
     }
@@ -93,8 +109,13 @@ impl Scratch {
         let wanted = format!("\"event\":\"intent\",\"step\":\"{prefix}");
         let deadline = Instant::now() + Duration::from_secs(400);
         loop {
-            let text = self.run_directory().and_then(|d| std::fs::read_to_string(d.join("journal.jsonl")).ok());
-            let attached = text.as_deref().and_then(|t| t.rfind("\"event\":\"attached\"")).unwrap_or(0);
+            let text = self
+                .run_directory()
+                .and_then(|d| std::fs::read_to_string(d.join("journal.jsonl")).ok());
+            let attached = text
+                .as_deref()
+                .and_then(|t| t.rfind("\"event\":\"attached\""))
+                .unwrap_or(0);
             if text.is_some_and(|text| text[attached..].contains(&wanted)) {
                 return;
             }
@@ -121,9 +142,22 @@ pub struct Lab {
 impl Lab {
     #[track_caller]
     pub fn up(series: &str, size: u32) -> Self {
-        let lab = Lab { scratch: Scratch::new() };
+        let lab = Lab {
+            scratch: Scratch::new(),
+        };
         let dir = lab.dir();
-        lab.scratch.ffu(&["lab", "up", "--at", series, "--dir", text(&dir), "--size", &size.to_string()]).exits(0);
+        lab.scratch
+            .ffu(&[
+                "lab",
+                "up",
+                "--at",
+                series,
+                "--dir",
+                text(&dir),
+                "--size",
+                &size.to_string(),
+            ])
+            .exits(0);
         lab
     }
 
@@ -136,7 +170,9 @@ impl Lab {
     pub fn plan(&self, to: &str) -> PathBuf {
         self.discover("cloud.toml");
         let (cloud, plan) = (self.scratch.path("cloud.toml"), self.scratch.path("plan.json"));
-        self.scratch.ffu(&["plan", "--cloud", text(&cloud), "--to", to, "-o", text(&plan)]).exits(0);
+        self.scratch
+            .ffu(&["plan", "--cloud", text(&cloud), "--to", to, "-o", text(&plan)])
+            .exits(0);
         self.scratch.ffu(&["lint", text(&plan)]).exits(0);
         plan
     }
@@ -146,7 +182,17 @@ impl Lab {
         let from = format!("plain:{}", self.dir().display());
         let file = self.scratch.path(name);
         let admin = self.dir().join("mariadb/client.cnf");
-        self.scratch.ffu(&["discover", "--from", &from, "--admin-option-file", text(&admin), "-o", text(&file)]).exits(0);
+        self.scratch
+            .ffu(&[
+                "discover",
+                "--from",
+                &from,
+                "--admin-option-file",
+                text(&admin),
+                "-o",
+                text(&file),
+            ])
+            .exits(0);
         // Sizes are the server's estimates: they move without anything being changed.
         let estimates = |line: &&str| !line.starts_with("bytes = ") && !line.starts_with("rows = ");
         let text = std::fs::read_to_string(file).unwrap();
