@@ -17,7 +17,7 @@ def main():
 
     log.register_options(cfg.CONF)
     cfg.CONF([], project="cinder", default_config_files=[ctx.config("cinder", "cinder.conf")])
-    from cinder import context, db, objects, rpc, version  # noqa: F401
+    from cinder import context, objects, rpc
 
     rpc.init(cfg.CONF)
     objects.register_all()
@@ -31,7 +31,8 @@ def main():
 
 def services(ctx, admin):
     """cinder-scheduler and cinder-volume as they report themselves; without a uuid volumes would be of no service."""
-    from cinder import db, objects
+    from cinder import objects
+    from cinder.db import api as db
     from cinder.scheduler import rpcapi as scheduler_rpc
     from cinder.volume import rpcapi as volume_rpc
 
@@ -59,7 +60,7 @@ def services(ctx, admin):
 
 def volume_types(admin):
     """The project's own default type where its migrations make one, and two more."""
-    from cinder import db
+    from cinder.db import api as db
 
     made = {}
     for name, specs in (
@@ -86,7 +87,7 @@ def volume_types(admin):
 
 
 def create_volumes(ctx, ids, service_uuid, types):
-    from cinder import db
+    from cinder.db import api as db
 
     counts = {"volumes": 0, "in-use": 0, "snapshots": 0, "untyped": 0}
 
@@ -159,7 +160,7 @@ def create_volumes(ctx, ids, service_uuid, types):
 
 
 def snapshot(ctx, owner, volume, number):
-    from cinder import db
+    from cinder.db import api as db
 
     values = {
         "id": ffu_seed.ident("snapshot", number),
@@ -179,7 +180,7 @@ def snapshot(ctx, owner, volume, number):
 
 
 def attach(ctx, owner, volume, one):
-    from cinder import db
+    from cinder.db import api as db
 
     values = {
         "id": one.attachment,
@@ -209,7 +210,7 @@ def connection_info(one):
 
 
 def quotas(ids, admin):
-    from cinder import db
+    from cinder.db import api as db
 
     for project in ffu_seed.PROJECTS:
         for resource, limit in (("volumes", 5000), ("gigabytes", 200000), ("snapshots", 500)):

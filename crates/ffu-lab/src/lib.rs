@@ -15,6 +15,7 @@ mod graph;
 mod http;
 mod layout;
 mod options;
+mod ports;
 mod secrets;
 mod seeds;
 mod status;

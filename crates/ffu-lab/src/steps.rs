@@ -49,7 +49,7 @@ const STAND_INS: [StandIn; 3] = [
         series: "queens",
         schema_by: "rocky",
         rows_by: "pike",
-        arguments: &["db", "sync", "--version", "queens_contract01"],
+        arguments: &["db", "upgrade", "--version", "queens_contract01"],
     },
 ];
 

@@ -1,7 +1,6 @@
 //! Brings a lab up.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 
 use camino::Utf8PathBuf;
 use ffu_db::{PrivateServer, Settings};
@@ -12,10 +11,10 @@ use ffu_model::cloud::ServiceRole;
 use crate::config::{self, Facts};
 use crate::error::LabError;
 use crate::graph;
-use crate::layout::{FORMAT, Lab, LabFile, LabState, Ports};
+use crate::layout::{FORMAT, Lab, LabFile, LabState};
 use crate::options::{LabEvent, LabOptions};
 use crate::secrets::Secrets;
-use crate::{seeds, steps, unit};
+use crate::{ports, seeds, steps, unit};
 
 /// Schema and the project whose account owns it.
 const SCHEMAS: [(&str, &str); 9] = [
@@ -53,7 +52,7 @@ pub fn up(options: &LabOptions<'_>) -> Result<Lab, LabError> {
     for series in steps::needed(&options.series) {
         environments.insert(series.clone(), options.environments.directory(&series)?);
     }
-    let ports = free_ports()?;
+    let ports = ports::free()?;
     let mut lab = Lab::found(
         &options.dir,
         LabFile {
@@ -129,23 +128,6 @@ fn staged(options: &LabOptions<'_>, name: &str, work: impl FnOnce() -> Result<()
         Err(_) => LabEvent::Failed { step },
     });
     outcome
-}
-
-/// Two ports that were free a moment ago; both are held until both are known.
-fn free_ports() -> Result<Ports, LabError> {
-    let bind = || TcpListener::bind(("127.0.0.1", 0)).map_err(LabError::io("find a free port on", "127.0.0.1"));
-    let port = |listener: &TcpListener| {
-        listener
-            .local_addr()
-            .map(|address| address.port())
-            .map_err(LabError::io("find a free port on", "127.0.0.1"))
-    };
-    let (keystone, placement) = (bind()?, bind()?);
-    Ok(Ports {
-        keystone: port(&keystone)?,
-        placement: port(&placement)?,
-        database: 0,
-    })
 }
 
 /// Starts the server and makes the databases and accounts. Returns its port.
