@@ -76,6 +76,7 @@ fn killed_in_every_phase_it_resumes_and_goes_back() {
 #[test]
 fn the_database_dies_in_mid_migration_and_the_cloud_comes_back() {
     let lab = Lab::up("2024.1", 4);
+    lab.lose_databases_quickly();
     let before = lab.discover("before.toml");
     let plan = lab.plan("2024.2");
     let mut child = lab.scratch.start(&["run", text(&plan), "--yes"]);
