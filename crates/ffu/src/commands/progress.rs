@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ffu_engine::RunView;
+use ffu_engine::{RollbackAction, RunView};
 use ffu_model::Plan;
 use ffu_model::event::{Event, EventKind, StepResult};
 use ffu_report::milliseconds;
@@ -20,11 +20,12 @@ pub struct Progress {
 impl Progress {
     /// For a plan of which some steps may be done.
     pub fn new(plan: &Plan, view: &RunView, output: Output) -> Self {
-        let titles = plan
+        let mut titles: BTreeMap<String, String> = plan
             .steps
             .iter()
             .map(|step| (step.id.clone(), step.title.clone()))
             .collect();
+        titles.extend(RollbackAction::ALL.map(|action| (action.id().to_owned(), action.title().to_owned())));
         let steps = plan.steps.iter().filter(|step| !step.phase.is_after_acceptance());
         Progress {
             output,
@@ -49,7 +50,7 @@ impl Progress {
                 findings,
                 ..
             } => {
-                self.done += usize::from(result.is_good() && self.titles.contains_key(step));
+                self.done += usize::from(result.is_good() && !step.starts_with("rollback."));
                 let mark = match result {
                     StepResult::Succeeded => "ok",
                     StepResult::Warned => "warn",
