@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use ffu_model::Plan;
 use ffu_model::event::{EventKind, RunState, StepResult};
 use ffu_model::step::{Action, Phase, Step};
+use ffu_model::stop::{StopFlag, StopLevel};
 
 use crate::error::EngineError;
 use crate::journal::Journal;
-use crate::performer::{Inspection, Performed, Performer, StopFlag, StopLevel};
+use crate::performer::{Inspection, Performed, Performer};
 use crate::view::RunView;
 
 /// Which part of the plan is executed.

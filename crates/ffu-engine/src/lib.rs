@@ -13,8 +13,9 @@ mod view;
 
 pub use error::EngineError;
 pub use execute::{Execution, Scope, execute};
+pub use ffu_model::stop::{StopFlag, StopLevel};
 pub use journal::{Journal, read_journal};
-pub use performer::{Inspection, Performed, Performer, RollbackAction, StopFlag, StopLevel};
+pub use performer::{Inspection, Performed, Performer, RollbackAction};
 pub use rollback::rollback;
 pub use rundir::{CloudLock, RunDirectory, StateDirectory, cloud_key};
 pub use view::{RunView, StepState};

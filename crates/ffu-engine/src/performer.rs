@@ -1,8 +1,6 @@
 //! What the engine asks of the outside world.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use ffu_model::{Finding, Step, StepResult};
 
@@ -106,54 +104,6 @@ impl RollbackAction {
             RollbackAction::Databases => "Bring the databases back to the checkpoint and prove it",
             RollbackAction::Files => "Bring configuration and unit files back",
             RollbackAction::Services => "Start the old services",
-        }
-    }
-}
-
-/// How urgently the operator wants the run to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StopLevel {
-    /// Not at all.
-    Run,
-    /// After the running steps.
-    Finish,
-    /// Now.
-    Now,
-}
-
-/// Shared between signal handlers, the engine and the performer.
-#[derive(Clone, Debug, Default)]
-pub struct StopFlag(Arc<AtomicU8>);
-
-impl StopFlag {
-    /// Nobody wants to stop.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A flag over a counter that somebody else (a signal handler) increments: 0 run, 1 finish, 2 and more now.
-    pub fn from_counter(counter: Arc<AtomicU8>) -> Self {
-        StopFlag(counter)
-    }
-
-    /// The counter itself.
-    pub fn counter(&self) -> Arc<AtomicU8> {
-        Arc::clone(&self.0)
-    }
-
-    /// One level more.
-    pub fn raise(&self) {
-        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |level| {
-            Some(level.saturating_add(1))
-        });
-    }
-
-    /// The present level.
-    pub fn level(&self) -> StopLevel {
-        match self.0.load(Ordering::SeqCst) {
-            0 => StopLevel::Run,
-            1 => StopLevel::Finish,
-            _ => StopLevel::Now,
         }
     }
 }

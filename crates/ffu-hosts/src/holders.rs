@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix::sys::signal::Signal;
 
 use crate::proctable::{self, Stat};
-use crate::stop::{StopFlag, StopLevel};
+use ffu_model::stop::{StopFlag, StopLevel};
 
 const POLL: Duration = Duration::from_millis(50);
 

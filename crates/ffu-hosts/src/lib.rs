@@ -11,16 +11,15 @@ pub mod process;
 mod proctable;
 mod runfiles;
 pub mod services;
-mod stop;
 mod supervisor;
 mod systemd;
 mod unitfile;
 
+pub use ffu_model::stop::{StopFlag, StopLevel};
 pub use holders::{HolderError, end_holders, holders, still_running, wait_until_free};
 pub use http::{HttpError, get_status};
 pub use process::{Exit, Finished, ProcessError, Spec, run};
 pub use services::{Probe, ServiceError, ServiceManager, UnitInfo, UnitStatus};
-pub use stop::{StopFlag, StopLevel};
 pub use supervisor::Supervisor;
 pub use systemd::Systemd;
 pub use unitfile::{UnitFile, UnitProbe};

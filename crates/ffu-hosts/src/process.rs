@@ -20,7 +20,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use crate::proctable;
-use crate::stop::StopFlag;
+use ffu_model::stop::StopFlag;
 
 /// How often a running command is looked at.
 const POLL: Duration = Duration::from_millis(10);

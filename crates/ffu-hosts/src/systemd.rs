@@ -12,7 +12,7 @@ use crate::http::get_status;
 use crate::process::{Exit, Spec, run};
 use crate::proctable;
 use crate::services::{Probe, ServiceError, ServiceManager, UnitInfo, UnitStatus};
-use crate::stop::StopFlag;
+use ffu_model::stop::StopFlag;
 
 const ONE_PROBE: Duration = Duration::from_secs(5);
 /// Properties that decide; all of them exist since systemd 208.

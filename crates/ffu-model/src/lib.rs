@@ -11,6 +11,7 @@ pub mod plan;
 pub mod secret;
 pub mod series;
 pub mod step;
+pub mod stop;
 
 pub use cloud::{
     Cloud, CloudDatabase, CloudProject, CloudService, ConfigFile, ConnectionRef, DatabaseKey, DatabaseServer,

@@ -7,6 +7,7 @@ use ffu_model::cloud::{DatabaseKey, ServiceManagerKind};
 use ffu_model::step::{Action, DrainWatch, Phase, Purpose, Undo};
 use ffu_model::{CloudService, Severity};
 
+use crate::commands::steps_of;
 use crate::context::Context;
 use crate::error::PlanError;
 use crate::{files, hops};
@@ -342,7 +343,7 @@ pub(crate) fn finish(context: &mut Context<'_>) -> Result<(), PlanError> {
     for project in context.projects.clone() {
         for command in context.catalog_commands(project, &target) {
             if command.purpose == Purpose::OnlineData {
-                ends.extend(hops::command(
+                ends.extend(steps_of(
                     context,
                     Phase::Finish,
                     "finish",

@@ -1,16 +1,15 @@
 //! The hops: for each series and project, gates, tables that move, commands, checks and invariants, as lanes side by side.
 
-use std::collections::BTreeMap;
-
 use ffu_catalog::types::{CommandEntry, GateEntry, Project};
 use ffu_model::cloud::DatabaseKey;
-use ffu_model::step::{Action, CommandAction, ExpectedHeads, Leftover, Overlay, Phase, Purpose, Undo};
+use ffu_model::step::{Action, Phase, Undo};
 use ffu_model::{Hop, Series};
 
+use crate::commands::steps_of;
 use crate::context::Context;
 use crate::ends::{stops, units_of};
 use crate::error::PlanError;
-use crate::files::{self, extraction_connection};
+use crate::files::extraction_connection;
 
 /// All hops, one after the other; within one, projects wait only for what the catalog names.
 pub(crate) fn all(context: &mut Context<'_>) -> Result<(), PlanError> {
@@ -119,7 +118,7 @@ fn lane(context: &mut Context<'_>, hop: &Hop, project: &Project) -> Result<(), P
         if !command.needs_services.is_empty() {
             continue;
         }
-        let ends = self::command(
+        let ends = steps_of(
             context,
             Phase::Hops,
             &prefix,
@@ -273,175 +272,6 @@ fn extraction(
     Ok(vec![copy])
 }
 
-/// The steps of one catalog command: one for the project, and one for each further cell.
-#[allow(clippy::too_many_arguments)] // each is a different thing; a struct would be used once
-pub(crate) fn command(
-    context: &mut Context<'_>,
-    phase: Phase,
-    prefix: &str,
-    hop: Option<&Hop>,
-    project: &Project,
-    command: &CommandEntry,
-    series: &Series,
-    needs: &[String],
-) -> Result<Vec<String>, PlanError> {
-    let expect_heads = expected(context, project, command, series)?;
-    let units: Vec<String> = command
-        .needs_services
-        .iter()
-        .flat_map(|name| units_of(&context.cloud.services, name))
-        .map(|service| service.unit.clone())
-        .collect();
-    let base = CommandAction {
-        series: series.clone(),
-        project: project.name.clone(),
-        command: command.id.clone(),
-        purpose: command.purpose,
-        program: command.program.clone(),
-        arguments: command.arguments.clone(),
-        config_files: [
-            context.command_config(project),
-            files::command_settings(context, project, series),
-        ]
-        .concat(),
-        config_style: command.config_style,
-        config_variable: command.config_variable.clone(),
-        overlay: None,
-        exit_codes: context.catalog.exits(command, series),
-        failure_texts: command.failure_texts.clone(),
-        leftovers: command
-            .leftovers
-            .iter()
-            .map(|left| Leftover {
-                migration: left.migration.clone(),
-                at_most: left.at_most,
-                reason: left.reason.clone(),
-            })
-            .collect(),
-        expect_heads,
-        repeatable: command.repeatable,
-        needs_services: units,
-    };
-    let mut ends = Vec::new();
-    let main = format!("{prefix}.{}.{}", project.name, command.id);
-    add_command(context, phase, hop, command, &main, base.clone(), needs, "");
-    ends.push(main.clone());
-    if command.per_cell {
-        let cells = context.role_keys(&project.name, "cell", true);
-        for (at, key) in cells
-            .into_iter()
-            .filter(|key| key.role.starts_with("cell:"))
-            .enumerate()
-        {
-            let Some(connection) = context.databases.get(&key).cloned() else {
-                continue;
-            };
-            let mut action = base.clone();
-            if let Some(arguments) = &command.cell_arguments {
-                action.arguments = arguments.clone();
-            }
-            for heads in &mut action.expect_heads {
-                heads.database = key.clone();
-            }
-            action.overlay = Some(Overlay {
-                section: "database".to_owned(),
-                option: "connection".to_owned(),
-                connection,
-            });
-            let id = format!("{main}.cell{}", at + 2);
-            let of_cell = format!(" (cell {})", key.role.trim_start_matches("cell:"));
-            add_command(context, phase, hop, command, &id, action, needs, &of_cell);
-            ends.push(id);
-        }
-    }
-    Ok(ends)
-}
-
-#[allow(clippy::too_many_arguments)] // see above
-fn add_command(
-    context: &mut Context<'_>,
-    phase: Phase,
-    hop: Option<&Hop>,
-    command: &CommandEntry,
-    id: &str,
-    action: CommandAction,
-    needs: &[String],
-    suffix: &str,
-) {
-    let (series, project) = (action.series.clone(), action.project.clone());
-    let title = format!(
-        "{} {} of {series}{suffix}",
-        command.program,
-        command.arguments.join(" ")
-    );
-    let step = context.push(phase, id, title, Action::Command(Box::new(action)));
-    step.project = Some(project);
-    step.hop = hop.cloned();
-    step.needs = needs.to_vec();
-    step.timeout_seconds = command.timeout_seconds;
-    step.estimate_ms = command.estimate_ms;
-    step.sources = vec![command.source.clone()];
-    step.undo = match (phase, command.purpose) {
-        (_, Purpose::UpgradeCheck) => Undo::Nothing,
-        (Phase::Finish, _) => Undo::Irreversible,
-        _ => Undo::Checkpoint,
-    };
-}
-
-/// Heads that the command must have reached: those of the roles for which it is the project's last schema command.
-fn expected(
-    context: &Context<'_>,
-    project: &Project,
-    command: &CommandEntry,
-    series: &Series,
-) -> Result<Vec<ExpectedHeads>, PlanError> {
-    if command.purpose != Purpose::Schema {
-        return Ok(Vec::new());
-    }
-    let mut last: BTreeMap<&str, &str> = BTreeMap::new();
-    for entry in context.catalog.commands(project, series) {
-        if entry.purpose == Purpose::Schema {
-            last.extend(entry.databases.iter().map(|role| (role.as_str(), entry.id.as_str())));
-        }
-    }
-    let mut heads = Vec::new();
-    for role in command
-        .databases
-        .iter()
-        .filter(|role| last.get(role.as_str()) == Some(&command.id.as_str()))
-    {
-        let keys: Vec<DatabaseKey> = context
-            .role_keys(&project.name, role, true)
-            .into_iter()
-            .filter(|key| !key.role.starts_with("cell:"))
-            .collect();
-        if keys.is_empty() {
-            return Err(PlanError::MissingDatabase {
-                project: project.name.clone(),
-                command: command.id.clone(),
-                role: role.clone(),
-            });
-        }
-        let found = context
-            .catalog
-            .heads(&project.name, role, series)
-            .ok_or_else(|| PlanError::MissingHeads {
-                project: project.name.clone(),
-                series: series.to_string(),
-            })?;
-        for key in keys {
-            for (name, versions) in &found {
-                heads.push(ExpectedHeads {
-                    database: key.clone(),
-                    name: name.clone(),
-                    versions: versions.clone(),
-                });
-            }
-        }
-    }
-    Ok(heads)
-}
-
 /// Checks of an intermediate hop that ask running services: these are started at the hop's series and stopped again.
 fn served_checks(context: &mut Context<'_>, hop: &Hop) -> Result<(), PlanError> {
     let mut wanted = checks(context, &hop.to);
@@ -498,7 +328,7 @@ fn served_checks(context: &mut Context<'_>, hop: &Hop) -> Result<(), PlanError> 
     let mut ends = Vec::new();
     for (project, command) in wanted.clone() {
         let start = vec![start.clone()];
-        ends.extend(self::command(
+        ends.extend(steps_of(
             context,
             Phase::Hops,
             &prefix,
@@ -535,7 +365,7 @@ pub(crate) fn checks_with_services(context: &mut Context<'_>, needs: &[String]) 
     let target = context.target.clone();
     let mut ends = Vec::new();
     for (project, command) in checks(context, &target) {
-        ends.extend(self::command(
+        ends.extend(steps_of(
             context,
             Phase::Deploy,
             "deploy",

@@ -2,6 +2,7 @@
 //!
 //! Same input, same bytes: everything is iterated in the order of the catalog or of sorted maps, and no clock is read.
 
+mod commands;
 mod context;
 mod ends;
 mod error;

@@ -32,7 +32,7 @@ pub fn run(places: &Places, output: Output, command: EnvCommand) -> Result<Exit,
                 find_links: find_links.map(absolute).transpose()?,
                 jobs: jobs.unwrap_or(0),
                 force,
-                stop: super::runs::hosts_stop(output)?,
+                stop: super::runs::stop_on_signals(output)?,
             };
             let show = |event: BuildEvent| {
                 let line = event.to_string();

@@ -64,7 +64,7 @@ fn up(places: &Places, output: Output, at: &str, dir: &Utf8Path, size: u32) -> R
         catalog: &catalog,
         environments: &environments,
         progress: &progress,
-        stop: super::runs::hosts_stop(output)?,
+        stop: super::runs::stop_on_signals(output)?,
     };
     ffu_lab::up(&options)?;
     status(places, output, dir)

@@ -305,13 +305,8 @@ fn ways_on(held: &Held) -> String {
     text
 }
 
-/// The same flag for work outside a run, such as builds.
-pub fn hosts_stop(output: Output) -> Result<ffu_hosts::StopFlag, Failure> {
-    Ok(ffu_hosts::StopFlag::from_counter(stop_on_signals(output)?.counter()))
-}
-
 /// First Ctrl-C: finish the running steps; second: stop now.
-fn stop_on_signals(output: Output) -> Result<StopFlag, Failure> {
+pub fn stop_on_signals(output: Output) -> Result<StopFlag, Failure> {
     let stop = StopFlag::new();
     let raise = stop.clone();
     let signals = [

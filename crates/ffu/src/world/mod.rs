@@ -29,7 +29,7 @@ pub struct World {
     catalog: Catalog,
     environments: EnvStore,
     manager: Box<dyn ServiceManager>,
-    stop: ffu_hosts::StopFlag,
+    stop: StopFlag,
     /// Where each database's connection is to be read, those that the run creates included.
     references: BTreeMap<DatabaseKey, ConnectionRef>,
 }
@@ -65,7 +65,7 @@ impl World {
             catalog: catalog.clone(),
             environments: EnvStore::new(places.cache.clone()),
             manager: services::manager(&plan.cloud, run),
-            stop: ffu_hosts::StopFlag::from_counter(stop.counter()),
+            stop: stop.clone(),
             references,
         })
     }

@@ -1,6 +1,4 @@
-//! How urgently the operator wants things to end, as processes need to know it.
-//!
-//! The engine has a flag of the same shape; both can share one counter, so a signal handler raises one thing.
+//! How urgently the operator wants things to end: one flag for signal handlers, the engine, builds and commands.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -24,16 +22,6 @@ impl StopFlag {
     /// Nobody wants to stop.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// A flag over a counter that somebody else raises: 0 run, 1 finish, 2 and more now.
-    pub fn from_counter(counter: Arc<AtomicU8>) -> Self {
-        StopFlag(counter)
-    }
-
-    /// The counter itself.
-    pub fn counter(&self) -> Arc<AtomicU8> {
-        Arc::clone(&self.0)
     }
 
     /// One level more.
@@ -65,7 +53,7 @@ mod tests {
     #[test]
     fn clones_share_the_level_and_it_never_wraps() {
         let flag = StopFlag::new();
-        let other = StopFlag::from_counter(flag.counter());
+        let other = flag.clone();
         assert_eq!(other.level(), StopLevel::Run);
         flag.raise();
         assert_eq!(other.level(), StopLevel::Finish);
