@@ -12,8 +12,8 @@ use ffu_model::cloud::is_name;
 use crate::error::{Problem, shown};
 use crate::load::{Parsed, Report};
 use crate::locate::Place;
-use crate::query;
 use crate::types::{GateEntry, Project, SeriesFile};
+use ffu_model::query;
 
 /// What the checks of single files need to know of the others.
 pub(crate) struct Known<'a> {

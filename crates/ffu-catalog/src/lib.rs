@@ -11,7 +11,6 @@ mod load;
 mod locate;
 pub mod overlay;
 mod path;
-mod query;
 pub mod types;
 
 use std::collections::BTreeMap;

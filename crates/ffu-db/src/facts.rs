@@ -280,7 +280,7 @@ impl Server {
     /// # Errors
     /// [`DbError::QueryRefused`] for anything but one SELECT, [`DbError::StatementTimeout`] when `limit` is over.
     pub fn query_rows(&self, schema: &str, sql: &str, limit: Duration) -> Result<crate::server::Rows, DbError> {
-        if let Some(reason) = crate::query::refusal(sql) {
+        if let Some(reason) = ffu_model::query::refusal(sql) {
             return Err(DbError::QueryRefused { reason });
         }
         let mut session = self.open_schema(schema)?;

@@ -63,7 +63,7 @@ pub fn measure(server: &Server, schema: &str, table: &str, filter: &str, key: &[
     let during = format!("measuring {schema}.{table}");
     let quoted = identifier("table", table)?;
     if !filter.is_empty()
-        && let Some(reason) = crate::query::condition_refusal(filter)
+        && let Some(reason) = ffu_model::query::condition_refusal(filter)
     {
         return Err(DbError::QueryRefused { reason });
     }

@@ -17,7 +17,6 @@ pub mod option_file;
 pub mod oslo;
 mod private;
 mod programs;
-pub mod query;
 mod quote;
 pub mod resolve;
 pub mod server;

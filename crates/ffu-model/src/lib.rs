@@ -8,6 +8,7 @@ pub mod digest;
 pub mod event;
 pub mod finding;
 pub mod plan;
+pub mod query;
 pub mod secret;
 pub mod series;
 pub mod step;

@@ -241,9 +241,11 @@ impl Findings {
     }
 
     fn query(&mut self, step: &Step, query: &str) {
-        let start = query.trim_start().to_ascii_lowercase();
-        if !start.starts_with("select") || query.contains(';') {
-            self.block("query", format!("{}: only a single SELECT may be asked", step.id));
+        if let Some(reason) = ffu_model::query::refusal(query) {
+            self.block(
+                "query",
+                format!("{}: only a single SELECT may be asked: {reason}", step.id),
+            );
         }
     }
 

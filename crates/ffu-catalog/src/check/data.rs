@@ -7,8 +7,8 @@ use super::{Known, bad_value, source, unknown};
 use crate::error::{Problem, shown};
 use crate::load::Report;
 use crate::locate::Place;
-use crate::query;
 use crate::types::{ExtractionEntry, InvariantEntry, Project};
+use ffu_model::query;
 
 /// Every mistake in these parts of a project's file.
 pub(super) fn check<'a>(
@@ -109,7 +109,7 @@ fn check_invariant<'a>(
         );
     }
     if !invariant.filter.is_empty()
-        && let Some(reason) = query::filter_refusal(&invariant.filter)
+        && let Some(reason) = query::condition_refusal(&invariant.filter)
     {
         report.add(&place.name("filter"), Problem::Query { reason });
     }

@@ -1,10 +1,12 @@
-//! Queries of the catalog run on the cloud's databases with its own account, and overlays are not trusted: only one plain
-//! SELECT passes.
+//! Queries of gates, drains and invariants run on the cloud's databases with its own account, and neither an overlay of the
+//! catalog nor an edited plan is trusted: only one plain SELECT passes. One rule for the catalog, the linter and the database.
 
 /// Why a query is refused, if it is.
-pub(crate) fn refusal(query: &str) -> Option<&'static str> {
-    const WORDS: [&str; 16] = [
+pub fn refusal(query: &str) -> Option<&'static str> {
+    const WORDS: [&str; 18] = [
         "into",
+        "outfile",
+        "dumpfile",
         "load_file",
         "sleep",
         "benchmark",
@@ -57,9 +59,27 @@ pub(crate) fn refusal(query: &str) -> Option<&'static str> {
     None
 }
 
-/// Why a condition after WHERE is refused, if it is.
-pub(crate) fn filter_refusal(filter: &str) -> Option<&'static str> {
-    refusal(&format!("SELECT 1 FROM t WHERE {filter}"))
+/// Why a condition after WHERE is refused, if it is. Its brackets must be its own.
+pub fn condition_refusal(filter: &str) -> Option<&'static str> {
+    let mut depth = 0_i32;
+    let mut open: Option<char> = None;
+    for c in filter.chars() {
+        match (open, c) {
+            (Some(mark), c) if c == mark => open = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"' | '`') => open = Some(c),
+            (None, '(') => depth += 1,
+            (None, ')') => depth -= 1,
+            _ => {}
+        }
+        if depth < 0 {
+            break;
+        }
+    }
+    if depth != 0 {
+        return Some("its brackets are not balanced");
+    }
+    refusal(&format!("SELECT 1 FROM t WHERE ({filter})"))
 }
 
 /// The query with what stands between quotation marks taken out; `Err` if one is not closed.
@@ -109,6 +129,7 @@ mod tests {
             "SELECT LOAD_FILE('x')",
             "SELECT SLEEP(9)",
             "SELECT @a := 1",
+            "SELECT @@version",
             "SELECT * FROM t FOR UPDATE",
             "SELECT 'open",
             "WITH x AS (SELECT 1) SELECT 1",
@@ -122,8 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn conditions_are_judged_like_queries() {
-        assert_eq!(filter_refusal("deleted = 0"), None);
-        assert!(filter_refusal("1=1; DROP TABLE t").is_some());
+    fn conditions_are_judged_like_queries_and_keep_their_brackets() {
+        assert_eq!(condition_refusal("deleted = 0"), None);
+        assert_eq!(condition_refusal("deleted = 0 AND (a IS NULL OR b = ')')"), None);
+        for bad in ["1) OR (1", "1=1; DROP TABLE t", "(a"] {
+            assert!(condition_refusal(bad).is_some(), "{bad}");
+        }
     }
 }
