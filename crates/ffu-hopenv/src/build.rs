@@ -157,7 +157,7 @@ impl EnvStore {
             tell(BuildEventKind::UpToDate);
             return Ok(info);
         }
-        let tool_variables = variables::for_tools(&self.variables, &self.cache_root);
+        let tool_variables = variables::for_tools(&self.variables, &self.cache_root, series.as_str());
         let python = interpreter::find(
             series.as_str(),
             &entry.python,

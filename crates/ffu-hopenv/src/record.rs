@@ -18,7 +18,9 @@ pub(crate) fn damaged(
     files: &BTreeMap<String, FileEntry>,
     prefix: &str,
 ) -> Result<BTreeMap<String, String>, EnvError> {
-    let mut found = BTreeMap::new();
+    // Queens' lock has both msgpack 0.5.1 and msgpack-python 0.4.7, which bring the same files: the one installed last
+    // wins, so a file is whole when it is what any of its packages says.
+    let mut claims: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     let entries = site_packages
         .read_dir_utf8()
         .map_err(EnvError::io("read", site_packages))?;
@@ -31,22 +33,26 @@ pub(crate) fn damaged(
         let Ok(bytes) = std::fs::read(&record) else {
             continue;
         };
+        let name = normalise(stem.split('-').next().unwrap_or(stem));
         let text = String::from_utf8_lossy(&bytes);
         let mut seen = BTreeSet::new();
         for (path, digest) in text.lines().filter_map(record_line) {
             // Scripts are rewritten for the environment, and what lies elsewhere is not imported. Old source packages list
             // their scripts where the wheel had them, below NAME.data.
             let first = path.split('/').next().unwrap_or_default();
-            if first == ".." || first.is_empty() || first.ends_with(".data") || !seen.insert(path.clone()) {
-                continue;
+            let elsewhere = first == ".." || first.is_empty() || first.ends_with(".data");
+            if !elsewhere && !path.ends_with(".pyc") && seen.insert(path.clone()) {
+                claims.entry(path).or_default().push((name.clone(), digest));
             }
-            let installed = files.get(&format!("{prefix}{path}")).map(|file| file.sha256.as_str());
-            if path.ends_with(".pyc") || installed == Some(digest.as_str()) {
-                continue;
+        }
+    }
+    let mut found = BTreeMap::new();
+    for (path, claims) in claims {
+        let installed = files.get(&format!("{prefix}{path}")).map(|file| file.sha256.as_str());
+        if !claims.iter().any(|(_, digest)| installed == Some(digest.as_str())) {
+            for (name, _) in claims {
+                found.entry(name).or_insert_with(|| path.clone());
             }
-            let name = stem.split('-').next().unwrap_or(stem);
-            found.entry(normalise(name)).or_insert(path);
-            break;
         }
     }
     Ok(found)
@@ -95,6 +101,41 @@ fn hex_of_base64(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_two_packages_is_whole_when_one_of_them_knows_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Utf8Path::from_path(dir.path()).unwrap();
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let record = |package: &str, text: &str| {
+            std::fs::create_dir(site.join(package)).unwrap();
+            std::fs::write(site.join(package).join("RECORD"), text).unwrap();
+        };
+        record(
+            "msgpack-0.5.1.dist-info",
+            "msgpack/_packer.so,sha256=SEGz9MZZgeV3eBaCzP6W9DTR4oeYVCVaXKbh3GWEDjc,1\n",
+        );
+        record(
+            "msgpack_python-0.4.7.dist-info",
+            "msgpack/_packer.so,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n",
+        );
+        let mut files = BTreeMap::new();
+        let mut file = |sha256: &str| {
+            files.insert(
+                "site/msgpack/_packer.so".to_owned(),
+                FileEntry {
+                    sha256: sha256.to_owned(),
+                    size: 0,
+                    mtime: 0,
+                    compiled: false,
+                },
+            );
+            damaged(site, &files, "site/").unwrap()
+        };
+        assert!(file(empty).is_empty());
+        let both = file("00");
+        assert_eq!(both.keys().collect::<Vec<_>>(), ["msgpack", "msgpack-python"]);
+    }
 
     #[test]
     fn lines_of_a_record_are_read() {

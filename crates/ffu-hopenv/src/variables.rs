@@ -58,8 +58,15 @@ const WITHHELD: [&str; 18] = [
     "PIP_REQUIREMENT",
 ];
 
-/// The environment of the tools that make an environment.
-pub(crate) fn for_tools(user: &BTreeMap<String, String>, cache_root: &Utf8Path) -> BTreeMap<String, String> {
+/// The environment of the tools that make an environment of a series.
+///
+/// pip's cache is the series' own: two pips of Python 2.7 that build the same package at the same time take half-written
+/// wheels from each other's cache (seen with pip 20.3.4, pike beside queens). uv locks its cache itself.
+pub(crate) fn for_tools(
+    user: &BTreeMap<String, String>,
+    cache_root: &Utf8Path,
+    series: &str,
+) -> BTreeMap<String, String> {
     let wanted = |name: &str| {
         let family = ["UV_", "PIP_", "SSL_"].iter().any(|prefix| name.starts_with(prefix));
         (family || PASSED.contains(&name)) && !WITHHELD.contains(&name)
@@ -71,7 +78,7 @@ pub(crate) fn for_tools(user: &BTreeMap<String, String>, cache_root: &Utf8Path) 
         .collect();
     let set = [
         ("UV_CACHE_DIR", cache_root.join("uv").into_string()),
-        ("PIP_CACHE_DIR", cache_root.join("pip").into_string()),
+        ("PIP_CACHE_DIR", cache_root.join("pip").join(series).into_string()),
         ("PIP_DISABLE_PIP_VERSION_CHECK", "1".to_owned()),
         ("UV_NO_PROGRESS", "1".to_owned()),
         ("LC_ALL", "C.UTF-8".to_owned()),
@@ -108,7 +115,13 @@ mod tests {
         ]
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .into();
-        let given = for_tools(&user, Utf8Path::new("/cache"));
+        let given = for_tools(&user, Utf8Path::new("/cache"), "pike");
+        let other = for_tools(&user, Utf8Path::new("/cache"), "queens");
+        assert_ne!(
+            given["PIP_CACHE_DIR"], other["PIP_CACHE_DIR"],
+            "each series has a cache of wheels of its own"
+        );
+        assert_eq!(given["UV_CACHE_DIR"], other["UV_CACHE_DIR"]);
         for name in [
             "UV_INDEX_URL",
             "PIP_INDEX_URL",
