@@ -206,6 +206,12 @@ pub enum Problem {
         /// Series.
         series: String,
     },
+    /// An option catalog that cannot be used.
+    #[error("{0}")]
+    Options(#[from] crate::options::OptionsError),
+    /// A curated rule that cannot be used.
+    #[error("{0}")]
+    Rule(#[from] crate::rules::RuleError),
     /// Something else that must be stated is not.
     #[error("{0}")]
     Incomplete(String),

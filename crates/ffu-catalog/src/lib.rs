@@ -9,8 +9,10 @@ mod error;
 mod heads;
 mod load;
 mod locate;
+pub mod options;
 pub mod overlay;
 mod path;
+pub mod rules;
 pub mod types;
 
 use std::collections::BTreeMap;
@@ -47,6 +49,8 @@ pub struct Catalog {
     pub patches: Vec<Patch>,
     heads: BTreeMap<String, Vec<HeadEntry>>,
     locks: BTreeMap<String, String>,
+    rules: Vec<rules::Rule>,
+    options: options::OptionStore,
     digest: String,
 }
 
@@ -72,6 +76,8 @@ impl Catalog {
         }
         if errors.is_empty() {
             let loaded = load::load(&effective, &mut errors);
+            // What is embedded was checked by tests when it was made; unpacking it all here would make every start slow.
+            loaded.options.check(files.keys(), &mut errors);
             if errors.is_empty() {
                 return Ok(loaded);
             }
@@ -184,6 +190,25 @@ impl Catalog {
     pub fn build_constraints(&self, series: &Series) -> Option<&str> {
         let file = self.environment(series)?.build_constraints.as_ref()?;
         self.locks.get(file).map(String::as_str)
+    }
+
+    /// The services with option catalogs, by name.
+    pub fn option_services(&self) -> impl Iterator<Item = &str> {
+        self.options.services()
+    }
+
+    /// The options and policy rules of a service in every series, with what an overlay adds; `None` where there is no
+    /// catalog of it. Unpacked when first asked for, and kept.
+    ///
+    /// # Errors
+    /// [`options::OptionsError`]; what is embedded has none, and files of an overlay were checked when it was loaded.
+    pub fn options(&self, service: &str) -> Option<Result<&options::ServiceOptions, &options::OptionsError>> {
+        self.options.get(service)
+    }
+
+    /// The curated rules about configuration options of all services, file by file.
+    pub fn config_rules(&self) -> &[rules::Rule] {
+        &self.rules
     }
 
     /// The patches applied to a series' hop environment.

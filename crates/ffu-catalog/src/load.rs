@@ -7,9 +7,14 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{CatalogError, Problem};
 use crate::locate::{Place, line_and_column};
+use crate::options::OptionStore;
 use crate::overlay::text;
+use crate::rules::{Rule, RuleFile};
 use crate::types::{EnvironmentFile, GateEntry, GateFile, HeadEntry, HeadFile, Patch, Project, SeriesFile};
-use crate::{Catalog, check};
+use crate::{Catalog, check, rules};
+
+/// Where option catalogs are. They are the only files that are not text, and are read when they are asked for.
+const OPTIONS: &str = "options/";
 
 /// The parsed files, each with its path, for checks that report places.
 #[derive(Default)]
@@ -21,6 +26,7 @@ pub(crate) struct Parsed {
     pub environments: Option<EnvironmentFile>,
     pub heads: BTreeMap<String, Vec<HeadEntry>>,
     pub patches: BTreeMap<String, Patch>,
+    pub rules: BTreeMap<String, Vec<Rule>>,
     /// Names of files under `locks/`.
     pub locks: BTreeMap<String, String>,
 }
@@ -47,6 +53,9 @@ impl Report<'_> {
 pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, errors: &mut Vec<CatalogError>) -> Catalog {
     let mut parsed = Parsed::default();
     for (path, bytes) in files {
+        if path.starts_with(OPTIONS) {
+            continue;
+        }
         match text(bytes) {
             Ok(text) => {
                 parsed.texts.insert(path.clone(), text.to_owned());
@@ -67,8 +76,9 @@ pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, errors: &mut Vec<CatalogEr
             errors,
         };
         check::check(&parsed, &mut report);
+        rules::check(&parsed, errors);
     }
-    assemble(parsed, digest(files))
+    assemble(parsed, files)
 }
 
 fn parse_all(parsed: &mut Parsed, errors: &mut Vec<CatalogError>) {
@@ -91,6 +101,11 @@ fn parse_all(parsed: &mut Parsed, errors: &mut Vec<CatalogError>) {
                 parse(path, text, errors).map(|f: HeadFile| f.head),
             ),
             ("patches", _) => insert(&mut parsed.patches, stem, parse(path, text, errors)),
+            ("config-rules", _) => insert(
+                &mut parsed.rules,
+                path.clone(),
+                parse(path, text, errors).map(|f: RuleFile| f.rule),
+            ),
             ("locks", _) => {
                 parsed.locks.insert(file.to_owned(), text.clone());
             }
@@ -145,7 +160,7 @@ fn digest(files: &BTreeMap<String, Vec<u8>>) -> String {
     ffu_model::digest::hex(&hash.finalize())
 }
 
-fn assemble(parsed: Parsed, digest: String) -> Catalog {
+fn assemble(parsed: Parsed, files: &BTreeMap<String, Vec<u8>>) -> Catalog {
     let (series, skips) = parsed.series.map(|file| (file.series, file.skip)).unwrap_or_default();
     let (environments, missing) = parsed
         .environments
@@ -161,8 +176,13 @@ fn assemble(parsed: Parsed, digest: String) -> Catalog {
         patches: parsed.patches.into_values().collect(),
         heads: parsed.heads,
         locks: parsed.locks,
-        digest,
+        rules: parsed.rules.into_values().flatten().collect(),
+        options: OptionStore::default(),
+        digest: digest(files),
     };
+    let order = catalog.series.iter().map(|entry| entry.id.clone()).collect();
+    let packed = files.iter().filter(|(path, _)| path.starts_with(OPTIONS));
+    catalog.options = OptionStore::new(order, packed);
     let place: BTreeMap<_, _> = catalog
         .series
         .iter()

@@ -22,7 +22,8 @@ pub enum BadPath {
     /// It is none of the catalog's places.
     #[error(
         "{0:?} is no place of a catalog: there are series.toml, environments.toml, projects/NAME.toml, gates/NAME.toml, \
-         heads/PROJECT.toml, patches/NAME.toml and locks/SERIES.{{in,lock,build.txt}}"
+         heads/PROJECT.toml, patches/NAME.toml, config-rules/NAME.toml, locks/SERIES.{{in,lock,build.txt}}, options/SERVICE.json.zst and \
+         options/SERVICE+NAME.{{json,json.zst}}"
     )]
     Unknown(String),
 }
@@ -42,11 +43,14 @@ pub fn check_path(path: &str) -> Result<(), BadPath> {
     }
     let known = match path.split_once('/') {
         None => matches!(path, "series.toml" | "environments.toml" | "README.md"),
-        Some(("projects" | "gates" | "heads" | "patches", file)) => file.strip_suffix(".toml").is_some_and(is_name),
+        Some(("projects" | "gates" | "heads" | "patches" | "config-rules", file)) => {
+            file.strip_suffix(".toml").is_some_and(is_name)
+        }
         Some(("locks", file)) => [".in", ".lock", ".build.txt"].iter().any(|end| {
             file.strip_suffix(end)
                 .is_some_and(|stem| stem.parse::<ffu_model::Series>().is_ok())
         }),
+        Some(("options", file)) => file == "README.md" || crate::options::file_name(file).is_some(),
         Some(_) => false,
     };
     if known {
@@ -79,10 +83,10 @@ pub(crate) fn check(files: &BTreeMap<String, Vec<u8>>) -> Vec<CatalogError> {
             errors.push(at(path, bad.into()));
             continue;
         }
-        let limit = if path.starts_with("locks/") {
-            LARGEST_LOCK
-        } else {
-            LARGEST_FILE
+        let limit = match path.split_once('/') {
+            Some(("locks", _)) => LARGEST_LOCK,
+            Some(("options", _)) => crate::options::LARGEST_PACKED,
+            _ => LARGEST_FILE,
         };
         if bytes.len() > limit {
             errors.push(at(
@@ -122,6 +126,10 @@ mod tests {
             "locks/2026.1.lock",
             "locks/pike.in",
             "locks/2026.1.build.txt",
+            "options/nova.json.zst",
+            "options/cinder+acme.json",
+            "options/cinder+acme-2.json.zst",
+            "options/README.md",
         ] {
             assert_eq!(check_path(good), Ok(()), "{good}");
         }
@@ -155,6 +163,11 @@ mod tests {
             "projects/a/b.toml",
             "locks/x.sh",
             "gates",
+            "options/nova.json",
+            "options/+acme.json",
+            "options/nova+.json",
+            "options/nova+a+b.json",
+            "options/Nova.json.zst",
         ] {
             let error = check_path(bad).unwrap_err();
             assert!(matches!(error, BadPath::Unknown(_)), "{bad:?}");

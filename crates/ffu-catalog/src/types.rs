@@ -203,6 +203,9 @@ pub struct CommandEntry {
     /// Lines of output that mean failure whatever the exit code.
     #[serde(default)]
     pub failure_texts: Vec<String>,
+    /// Exceptions whose traceback in the output does not mean failure by itself: the exit code decides.
+    #[serde(default)]
+    pub known_exceptions: Vec<String>,
     /// Seconds after which it has failed.
     pub timeout_seconds: u64,
     /// Usual CPU milliseconds on a small cloud.

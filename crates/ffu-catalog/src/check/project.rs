@@ -189,6 +189,12 @@ fn check_command(
     if command.failure_texts.iter().any(|text| text.trim().is_empty()) {
         report.add(&place.name("failure_texts"), bad_value("text", "", "is in every line"));
     }
+    if command.known_exceptions.iter().any(|name| name.trim().is_empty()) {
+        report.add(
+            &place.name("known_exceptions"),
+            bad_value("exception", "", "is the beginning of every exception"),
+        );
+    }
     if command.timeout_seconds == 0 || command.timeout_seconds > 7 * 24 * 3600 {
         let value = command.timeout_seconds.to_string();
         report.add(
