@@ -6,7 +6,7 @@ DEMO_SERIES := 2024.1 2024.2 2025.1 2025.2 2026.1
 TEST_SERIES := rocky stein train 2024.1 2024.2 2025.1
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help setup build demo test check marathon bench-hops locks heads reference clean
+.PHONY: help setup build demo test check marathon bench-hops bench-config catalogs config-table locks heads reference clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,9 +37,19 @@ marathon: build ## Pike → 2026.2, all eighteen hops, unattended (an hour or tw
 bench-hops: build ## The documented procedure by hand against `ffu run`, on the same chain, in one run
 	@bench/hops.sh $(or $(CHAIN),2024.1 2024.2 2025.1)
 
+bench-config: setup ## ffu config against oslo-config-validator: CPU, files per second, memory, growth
+	@scripts/interpreters 3.12
+	@bench/config.sh
+
+config-table: build ## Write docs/config-carry.md: what becomes of option names between any two series
+	@scripts/config-table
+
 locks: ## Make the lock files again: make locks [SERIES="train 2024.1"] [CONSTRAINTS=DIR]
 	@scripts/setup-tools
 	@CONSTRAINTS="$(CONSTRAINTS)" scripts/locks $(SERIES)
+
+catalogs: build ## Dump the options and policy of every service again: make catalogs [SERIES=…] [SERVICES=…] [CONSTRAINTS=DIR]
+	@CONSTRAINTS="$(CONSTRAINTS)" SERVICES="$(SERVICES)" scripts/catalogs $(SERIES)
 
 heads: ## Read the schema heads again from the hop environments (all of them must be built)
 	@scripts/heads --envs $(CACHE)/envs

@@ -302,7 +302,9 @@ fn scan(action: &CommandAction, path: &Utf8Path) -> std::io::Result<Seen> {
         {
             seen.failure = Some(quote(line));
         }
-        if let Some(exception) = traceback.line(line) {
+        if let Some(exception) = traceback.line(line)
+            && !action.known_exceptions.iter().any(|known| is_named(exception, known))
+        {
             seen.exception = Some(quote(exception));
         }
         seen.checks.line(line);
@@ -310,6 +312,12 @@ fn scan(action: &CommandAction, path: &Utf8Path) -> std::io::Result<Seen> {
     }
     seen.checks.close();
     Ok(seen)
+}
+
+/// Whether an exception, as the end of a traceback has it, is of that name, with or without its module.
+fn is_named(exception: &str, name: &str) -> bool {
+    let class = exception.split(':').next().unwrap_or_default().trim();
+    class == name || class.strip_suffix(name).is_some_and(|module| module.ends_with('.'))
 }
 
 fn quote(line: &str) -> String {

@@ -25,6 +25,7 @@ fn action(purpose: Purpose, program: &str, codes: &[(i32, Meaning)]) -> CommandA
             })
             .collect(),
         failure_texts: vec!["Error attempting to run".into()],
+        known_exceptions: Vec::new(),
         leftovers: vec![Leftover {
             migration: "looks_at_all".into(),
             at_most: Some(4),
@@ -94,6 +95,35 @@ fn rows_that_are_left_mean_again_only_while_something_moves() {
     assert_eq!(verdict.meaning, Meaning::Failure);
     assert_eq!(verdict.findings[0].id, "online-migration-rows-left");
     assert_eq!(verdict.findings[0].severity, Severity::Blocker);
+}
+
+#[test]
+fn a_known_exception_leaves_the_judgement_to_the_exit_code() {
+    // Rocky's cinder-manage, as it logs that no cinder-volume answered.
+    let output = "2026-11-24 19:55:40.447 1 ERROR cinder.cmd.manage Traceback (most recent call last):\n\
+                  2026-11-24 19:55:40.447 1 ERROR cinder.cmd.manage   File \"manage.py\", line 351, in _run_migration\n\
+                  2026-11-24 19:55:40.447 1 ERROR cinder.cmd.manage MessagingTimeout: No reply on topic cinder-volume\n";
+    let mut action = online();
+    action.exit_codes[2].meaning = Meaning::Warning;
+    assert_eq!(
+        judged(&action, Exit::Code(2), output.as_bytes()).meaning,
+        Meaning::Failure
+    );
+    action.known_exceptions.push("MessagingTimeout".into());
+    assert_eq!(
+        judged(&action, Exit::Code(2), output.as_bytes()).meaning,
+        Meaning::Warning
+    );
+    let other = output.replace("MessagingTimeout:", "OperationalError: MessagingTimeout:");
+    assert_eq!(
+        judged(&action, Exit::Code(2), other.as_bytes()).meaning,
+        Meaning::Failure
+    );
+    let with_module = output.replace("MessagingTimeout:", "oslo_messaging.exceptions.MessagingTimeout:");
+    assert_eq!(
+        judged(&action, Exit::Code(2), with_module.as_bytes()).meaning,
+        Meaning::Warning
+    );
 }
 
 #[test]

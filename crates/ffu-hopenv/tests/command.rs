@@ -29,6 +29,7 @@ fn action(program: &str, arguments: &[&str]) -> CommandAction {
             note: "done".into(),
         }],
         failure_texts: vec!["went wrong".into()],
+        known_exceptions: Vec::new(),
         leftovers: Vec::new(),
         expect_heads: Vec::new(),
         repeatable: true,

@@ -23,6 +23,22 @@ pub struct Policy {
     pub drain_deadline_seconds: u64,
     /// Whether the checkpoint is proven by restoring it into a scratch schema.
     pub checkpoint_proof: CheckpointProof,
+    /// What is done with the services' configuration files.
+    #[serde(default)]
+    pub configuration: ConfigurationPolicy,
+}
+
+/// What is done with the services' configuration files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfigurationPolicy {
+    /// They are carried to the target; a setting that would be lost stops the run before the freeze.
+    #[default]
+    Migrate,
+    /// They are carried to the target; what would be lost is reported.
+    AcceptLoss,
+    /// They stay as they are.
+    Keep,
 }
 
 /// How a checkpoint is verified.
@@ -42,6 +58,7 @@ impl Default for Policy {
             parallel: 2,
             drain_deadline_seconds: 300,
             checkpoint_proof: CheckpointProof::Restore,
+            configuration: ConfigurationPolicy::Migrate,
         }
     }
 }

@@ -272,6 +272,9 @@ pub struct CommandAction {
     pub exit_codes: Vec<ExitMeaning>,
     /// Regular texts (no patterns): a line of the output that contains one means failure whatever the exit code says.
     pub failure_texts: Vec<String>,
+    /// Names of exceptions whose traceback in the output does not mean failure by itself: the exit code decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_exceptions: Vec<String>,
     /// Rows that an online migration may find and leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leftovers: Vec<Leftover>,
@@ -391,6 +394,25 @@ pub struct StagedFile {
     /// Options whose value is a connection that is resolved when the file is written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub connections: Vec<Overlay>,
+    /// How its options are carried to the target before anything is set in it; absent: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<FileMigration>,
+}
+
+/// How a configuration file is carried from one series to another (`ffu config migrate`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileMigration {
+    /// The service whose options it holds.
+    pub service: String,
+    /// All series from the one it was written for to the target, both included.
+    pub path: Vec<Series>,
+    /// Files that the service reads before this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_with: Vec<Utf8PathBuf>,
+    /// Whether the run goes on although something is lost unless the operator acts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accept_loss: bool,
 }
 
 /// A section taken from another file of the deployment when a file is staged.

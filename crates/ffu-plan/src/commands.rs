@@ -48,6 +48,7 @@ pub(crate) fn steps_of(
         overlay: None,
         exit_codes: context.catalog.exits(command, series),
         failure_texts: command.failure_texts.clone(),
+        known_exceptions: command.known_exceptions.clone(),
         leftovers: command
             .leftovers
             .iter()

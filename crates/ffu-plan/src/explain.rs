@@ -86,6 +86,9 @@ fn action(text: &mut String, action: &Action) {
             for bad in &command.failure_texts {
                 let _ = writeln!(text, "  a line with {bad:?} is a failure whatever the exit code");
             }
+            for known in &command.known_exceptions {
+                let _ = writeln!(text, "  a traceback that ends in {known} is left to the exit code");
+            }
             for heads in &command.expect_heads {
                 let _ = writeln!(
                     text,

@@ -1,8 +1,10 @@
 //! Which configuration files the target gets, and what is set in them.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use ffu_model::ConnectionRef;
-use ffu_model::step::{CopiedSection, Overlay, SetOption, StagedFile};
+use ffu_model::cloud::CloudProject;
+use ffu_model::plan::ConfigurationPolicy;
+use ffu_model::step::{CopiedSection, FileMigration, Overlay, SetOption, StagedFile};
 
 use crate::context::{Context, strip_suffix};
 
@@ -39,10 +41,53 @@ pub(crate) fn staged(context: &Context<'_>) -> Vec<StagedFile> {
                 set,
                 copied_sections: Vec::new(),
                 connections: Vec::new(),
+                migration: migration(context, cloud_project, &file.path),
             });
         }
     }
     files
+}
+
+/// How an option file is carried; `None` where the policy keeps files, the file has no options, or one of the ends has no
+/// catalog of options.
+fn migration(context: &Context<'_>, project: &CloudProject, file: &Utf8Path) -> Option<FileMigration> {
+    let accept_loss = match context.policy.configuration {
+        ConfigurationPolicy::Keep => return None,
+        ConfigurationPolicy::AcceptLoss => true,
+        ConfigurationPolicy::Migrate => false,
+    };
+    let has_options = |path: &Utf8Path| {
+        let name = path.file_name().unwrap_or_default();
+        (name.ends_with(".conf") || name.ends_with(".ini")) && !name.ends_with("paste.ini")
+    };
+    let options = context.catalog.options(&project.project)?.ok()?;
+    let from = project.series.as_ref()?;
+    let known = options.position(from).is_some() && options.position(context.target).is_some();
+    if !has_options(file) || !known {
+        return None;
+    }
+    let (first, last) = (
+        context.catalog.position(from)?,
+        context.catalog.position(context.target)?,
+    );
+    Some(FileMigration {
+        service: project.project.clone(),
+        path: context
+            .catalog
+            .series
+            .get(first..=last)?
+            .iter()
+            .map(|entry| entry.id.clone())
+            .collect(),
+        read_with: project
+            .config_files
+            .iter()
+            .map(|other| other.path.clone())
+            .take_while(|other| other != file)
+            .filter(|other| has_options(other))
+            .collect(),
+        accept_loss,
+    })
 }
 
 /// The file of a project that an extraction on the path creates.
@@ -70,6 +115,7 @@ fn new_files(context: &Context<'_>, project: &ffu_catalog::types::Project, etc: 
             option: database.option.clone(),
             connection: extraction_connection(context, &extraction.from, &database.schema)?,
         }],
+        migration: None,
     })
 }
 
@@ -113,6 +159,7 @@ pub(crate) fn for_commands(context: &Context<'_>) -> Vec<StagedFile> {
                     set,
                     copied_sections: Vec::new(),
                     connections: Vec::new(),
+                    migration: None,
                 });
             }
         }

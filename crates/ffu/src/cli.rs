@@ -1,5 +1,7 @@
 //! The command line. The texts here are the reference: `docs/reference/commands.md` is made from them.
 
+pub mod config;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
@@ -46,6 +48,18 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: LabCommand,
+    },
+    /// Carry configuration files from one series to another, check them, explain options.
+    Config {
+        /// What to do.
+        #[command(subcommand)]
+        command: config::ConfigCommand,
+    },
+    /// Carry policy files from one series to another, check them, explain rules.
+    Policy {
+        /// What to do.
+        #[command(subcommand)]
+        command: config::PolicyCommand,
     },
     /// Describe a cloud from its deployment's files and its databases.
     Discover(DiscoverArguments),
@@ -220,6 +234,20 @@ pub struct PlanArguments {
     /// Prove the checkpoint by reading it back instead of loading it into scratch schemas.
     #[arg(long)]
     pub quick_proof: bool,
+    /// What is done with the services' configuration files.
+    #[arg(long, value_enum, default_value = "migrate")]
+    pub configuration: ConfigurationChoice,
+}
+
+/// What is done with the services' configuration files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ConfigurationChoice {
+    /// Carry them to the target; a setting that would be lost stops the run before the freeze.
+    Migrate,
+    /// Carry them to the target, and only report what would be lost.
+    AcceptLoss,
+    /// Leave them as they are.
+    Keep,
 }
 
 /// `ffu lint`.

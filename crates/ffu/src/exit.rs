@@ -19,11 +19,15 @@ pub enum Exit {
     Paused,
     /// Another process works on the same cloud.
     Locked,
+    /// `ffu config` and `ffu policy`: files change, and nothing of it asks for a decision.
+    Changed,
+    /// `ffu config` and `ffu policy`: something is lost, or wrong, unless somebody decides.
+    Decide,
 }
 
 impl Exit {
     /// All, for the reference.
-    pub const ALL: [Exit; 8] = [
+    pub const ALL: [Exit; 10] = [
         Exit::Success,
         Exit::Failure,
         Exit::Usage,
@@ -32,6 +36,8 @@ impl Exit {
         Exit::Stopped,
         Exit::Paused,
         Exit::Locked,
+        Exit::Changed,
+        Exit::Decide,
     ];
 
     /// The code.
@@ -45,6 +51,8 @@ impl Exit {
             Exit::Stopped => 5,
             Exit::Paused => 6,
             Exit::Locked => 7,
+            Exit::Changed => 8,
+            Exit::Decide => 9,
         }
     }
 
@@ -59,6 +67,8 @@ impl Exit {
             Exit::Stopped => "the run stopped at a failing step or on request: `ffu resume` or `ffu rollback`",
             Exit::Paused => "the run waits for the operator: `ffu resume`",
             Exit::Locked => "another ffu works on the same cloud",
+            Exit::Changed => "`ffu config` and `ffu policy`: files change, and nothing of it asks for a decision",
+            Exit::Decide => "`ffu config` and `ffu policy`: a finding asks for a decision, see the list",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod configs;
 mod exit;
 mod failure;
 mod output;

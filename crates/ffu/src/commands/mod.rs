@@ -1,11 +1,15 @@
 //! One module a command.
 
+mod carried;
 mod catalog;
+mod config;
 mod discover;
 mod env;
 mod lab;
+mod life;
 mod path;
 mod plan;
+mod policy;
 mod progress;
 mod reference;
 mod runs;
@@ -25,6 +29,8 @@ pub fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Catalog { command } => catalog::run(&places, output, &command),
         Command::Env { command } => env::run(&places, output, command),
         Command::Lab { command } => lab::run(&places, output, command),
+        Command::Config { command } => config::run(&places, output, &command),
+        Command::Policy { command } => policy::run(&places, output, &command),
         Command::Discover(arguments) => discover::run(&places, output, arguments),
         Command::Plan(arguments) => plan::run(&places, output, arguments),
         Command::Lint(arguments) => plan::lint(&places, output, arguments),

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use ffu_model::plan::{CheckpointProof, Plan, Policy};
+use ffu_model::plan::{CheckpointProof, ConfigurationPolicy, Plan, Policy};
 use ffu_model::{Phase, Severity};
 use ffu_report::milliseconds;
 use serde_json::json;
 
-use crate::cli::{LintArguments, PlanArguments};
+use crate::cli::{ConfigurationChoice, LintArguments, PlanArguments};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -39,6 +39,11 @@ pub fn run(places: &Places, output: Output, arguments: PlanArguments) -> Result<
             .drain
             .unwrap_or(defaults.drain_deadline_seconds)
             .clamp(1, 86_400),
+        configuration: match arguments.configuration {
+            ConfigurationChoice::Migrate => ConfigurationPolicy::Migrate,
+            ConfigurationChoice::AcceptLoss => ConfigurationPolicy::AcceptLoss,
+            ConfigurationChoice::Keep => ConfigurationPolicy::Keep,
+        },
         checkpoint_proof: if arguments.quick_proof {
             CheckpointProof::Read
         } else {

@@ -1,7 +1,8 @@
 //! Stages the target's configuration, and puts it in place.
 //!
-//! A staged file is the operator's file, byte for byte, with what the plan sets appended in sections of their own: oslo.config
-//! merges sections of the same name and takes the last value of an option (oslo_config/iniparser.py, cfg.py `_Namespace`).
+//! A staged file is the operator's file, carried to the target (`ffu-config`; byte for byte where the plan says so), with what
+//! the plan sets appended in sections of their own: oslo.config merges sections of the same name and takes the last value of
+//! an option (oslo_config/iniparser.py, cfg.py `_Namespace`).
 
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -9,9 +10,12 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use ffu_catalog::Catalog;
 use ffu_engine::Performed;
 use ffu_model::digest::sha256_hex;
 use ffu_model::step::StagedFile;
+
+use super::carry::Carried;
 
 /// Where a file is staged: its absolute path below the staging directory.
 pub fn staged_path(directory: &Utf8Path, destination: &Utf8Path) -> Utf8PathBuf {
@@ -27,10 +31,11 @@ pub fn expand(directory: &Utf8Path, file: &Utf8Path) -> Utf8PathBuf {
 }
 
 /// Writes every staged file. May be repeated.
-pub fn stage(directory: &Utf8Path, files: &[StagedFile]) -> Performed {
+pub fn stage(directory: &Utf8Path, files: &[StagedFile], catalog: &Catalog) -> Performed {
     let mut new = 0;
+    let mut carried = Carried::default();
     for file in files {
-        if let Err(reason) = stage_one(directory, file) {
+        if let Err(reason) = stage_one(directory, file, catalog, &mut carried) {
             return Performed::failed(format!(
                 "{}: {reason}\n  next: mend it, then `ffu resume`",
                 file.destination
@@ -38,14 +43,21 @@ pub fn stage(directory: &Utf8Path, files: &[StagedFile]) -> Performed {
         }
         new += usize::from(file.source.is_none());
     }
-    Performed::succeeded(format!("{} files staged, {new} of them new at the target", files.len()))
+    if let Err(reason) = carried.write_report(directory) {
+        return Performed::failed(format!("{reason}\n  next: mend it, then `ffu resume`"));
+    }
+    let staged = format!("{} files staged, {new} of them new at the target", files.len());
+    carried.performed(&staged, directory)
 }
 
-fn stage_one(directory: &Utf8Path, file: &StagedFile) -> Result<(), String> {
+fn stage_one(directory: &Utf8Path, file: &StagedFile, catalog: &Catalog, carried: &mut Carried) -> Result<(), String> {
     let mut bytes = match &file.source {
         Some(source) => fs::read(source).map_err(|error| format!("{source}: {error}"))?,
         None => b"# Made by ffu from the configuration of the series before.\n".to_vec(),
     };
+    if let (Some(migration), Some(source)) = (&file.migration, &file.source) {
+        bytes = carried.carry(catalog, migration, source, bytes)?;
+    }
     let mut added = String::new();
     for copied in &file.copied_sections {
         let text = fs::read_to_string(&copied.file).map_err(|error| format!("{}: {error}", copied.file))?;
@@ -174,12 +186,16 @@ fn write_whole(path: &Utf8Path, bytes: &[u8], mode: u32) -> std::io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ffu_model::step::{CopiedSection, SetOption};
+    use ffu_model::step::{CopiedSection, FileMigration, SetOption};
 
     fn scratch() -> (tempfile::TempDir, Utf8PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
         (dir, path)
+    }
+
+    fn catalog() -> Catalog {
+        Catalog::embedded().unwrap()
     }
 
     fn file(root: &Utf8Path, source: Option<&str>) -> StagedFile {
@@ -190,6 +206,7 @@ mod tests {
             set: Vec::new(),
             copied_sections: Vec::new(),
             connections: Vec::new(),
+            migration: None,
         }
     }
 
@@ -206,7 +223,11 @@ mod tests {
             reason: "old computes".into(),
         });
         let staging = root.join("staged");
-        assert!(stage(&staging, std::slice::from_ref(&wanted)).result.is_good());
+        assert!(
+            stage(&staging, std::slice::from_ref(&wanted), &catalog())
+                .result
+                .is_good()
+        );
         let staged = fs::read_to_string(staged_path(&staging, &wanted.destination)).unwrap();
         assert!(staged.starts_with(original));
         assert!(staged.ends_with("[workarounds]\n# ffu: old computes\ndisable_compute_service_check_for_ffu = true\n"));
@@ -229,14 +250,14 @@ mod tests {
         };
         wanted.copied_sections.push(copied("a"));
         assert!(
-            stage(&root.join("staged"), std::slice::from_ref(&wanted))
+            stage(&root.join("staged"), std::slice::from_ref(&wanted), &catalog())
                 .result
                 .is_good()
         );
         let staged = fs::read_to_string(staged_path(&root.join("staged"), &wanted.destination)).unwrap();
         assert!(staged.ends_with("[a]\nx=1\nz=3\n"), "{staged}");
         wanted.copied_sections.push(copied("c"));
-        let failed = stage(&root.join("staged"), &[wanted]);
+        let failed = stage(&root.join("staged"), &[wanted], &catalog());
         assert!(
             !failed.result.is_good() && failed.detail.contains("no [c] section"),
             "{}",
@@ -244,10 +265,64 @@ mod tests {
         );
     }
 
+    fn migrated(root: &Utf8Path, text: &str) -> StagedFile {
+        fs::write(root.join("nova.conf"), text).unwrap();
+        let mut wanted = file(root, Some("nova.conf"));
+        wanted.migration = Some(FileMigration {
+            service: "nova".into(),
+            path: catalog()
+                .series
+                .iter()
+                .map(|entry| entry.id.clone())
+                .skip_while(|series| series.as_str() != "train")
+                .collect(),
+            read_with: Vec::new(),
+            accept_loss: false,
+        });
+        wanted
+    }
+
+    #[test]
+    fn a_staged_file_is_carried_to_the_target_and_what_it_says_is_reported() {
+        let (_dir, root) = scratch();
+        let wanted = migrated(
+            &root,
+            "[DEFAULT]\n# ours\nvif_plugging_timeout = 30\n[database]\nidle_timeout = 7\n",
+        );
+        let staging = root.join("staged");
+        let done = stage(&staging, std::slice::from_ref(&wanted), &catalog());
+        assert!(done.result.is_good(), "{}", done.detail);
+        let staged = fs::read_to_string(staged_path(&staging, &wanted.destination)).unwrap();
+        assert!(staged.contains("connection_recycle_time = 7"), "{staged}");
+        assert!(staged.contains("# ours\nvif_plugging_timeout = 30"), "{staged}");
+        let report = fs::read_to_string(staging.join("findings.txt")).unwrap();
+        assert!(report.contains("connection_recycle_time"), "{report}");
+        let again = stage(&staging, std::slice::from_ref(&wanted), &catalog());
+        assert!(again.result.is_good());
+    }
+
+    #[test]
+    fn what_would_be_lost_stops_the_run_unless_the_plan_accepts_it() {
+        let (_dir, root) = scratch();
+        let mut wanted = migrated(&root, "[DEFAULT]\nosapi_compute_workers = 5\n");
+        let failed = stage(&root.join("staged"), std::slice::from_ref(&wanted), &catalog());
+        assert!(!failed.result.is_good(), "{}", failed.detail);
+        assert!(
+            failed.detail.contains("ffu config migrate --service nova --from train"),
+            "{}",
+            failed.detail
+        );
+        if let Some(migration) = &mut wanted.migration {
+            migration.accept_loss = true;
+        }
+        let done = stage(&root.join("staged"), std::slice::from_ref(&wanted), &catalog());
+        assert!(done.result.is_good() && !done.findings.is_empty(), "{}", done.detail);
+    }
+
     #[test]
     fn a_missing_source_is_named() {
         let (_dir, root) = scratch();
-        let failed = stage(&root, &[file(&root, Some("gone.conf"))]);
+        let failed = stage(&root, &[file(&root, Some("gone.conf"))], &catalog());
         assert!(
             failed.detail.contains("gone.conf") && failed.detail.contains("next:"),
             "{}",

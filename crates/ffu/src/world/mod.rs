@@ -2,6 +2,7 @@
 
 mod access;
 mod back;
+mod carry;
 mod checkpoint;
 mod command;
 pub mod config;
@@ -88,7 +89,7 @@ impl Performer for World {
                 message,
                 remedy,
             } => self.gate(step, gate, database, query, *severity, message, remedy),
-            Action::StageConfig { files } => config::stage(&self.staged(), files),
+            Action::StageConfig { files } => config::stage(&self.staged(), files, &self.catalog),
             Action::StopServices { units } => self.stop_services(units),
             Action::Drain { watches } => self.drain(watches, step.timeout_seconds),
             Action::CaptureInvariants { invariants } => self.capture(invariants),
