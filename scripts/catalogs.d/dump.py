@@ -169,7 +169,8 @@ def policy_of(service, points):
                 # An empty list is the old spelling of "always allowed", a list of lists that of "or" and "and".
                 return [{"name": name, "in": 1, "check": check if isinstance(check, TEXT) else json.dumps(check)}
                         for name, check in sorted(listed.items())], True
-    return [], False
+    # Packages of that time need not ship the file either.
+    return [], bool(service.get("policy_files"))
 
 
 def dump(name, series):

@@ -71,7 +71,7 @@ fn table(files: &[&str]) -> Result<(), String> {
          policy rules in every\nseries, as `ServiceOptions` in `crates/ffu-catalog/src/options/types.rs`, JSON in zstd. \
          `ffu config options SERVICE SERIES --json`\nreads them; an overlay replaces a file, or adds to a service with \
          `options/SERVICE+NAME.json`.\n\nOptions are counted by group and name, aliases are old spellings, rules are \
-         policy rules; \"file\": the policy is not in the\ncode but in the `policy.json` that the package ships.\n"
+         policy rules; \"file\": the policy is not in the\ncode but in a `policy.json`, 0 where the package does not ship that either.\n"
     );
     for file in files {
         let packed = read(file)?;

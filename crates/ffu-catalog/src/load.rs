@@ -49,8 +49,9 @@ impl Report<'_> {
     }
 }
 
-/// Reads all files; what it returns is of use only if no error was added.
-pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, errors: &mut Vec<CatalogError>) -> Catalog {
+/// Reads all files; what it returns is of use only if no error was added. `whole`: nothing was left out, so that the files can
+/// be checked against each other.
+pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, whole: bool, errors: &mut Vec<CatalogError>) -> Catalog {
     let mut parsed = Parsed::default();
     for (path, bytes) in files {
         if path.starts_with(OPTIONS) {
@@ -64,8 +65,8 @@ pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, errors: &mut Vec<CatalogEr
         }
     }
     parse_all(&mut parsed, errors);
-    for required in ["series.toml", "environments.toml"] {
-        if !files.contains_key(required) {
+    for (required, asked) in [("series.toml", true), ("environments.toml", whole)] {
+        if asked && !files.contains_key(required) {
             errors.push(error_of(required, Problem::NoFile));
         }
     }
@@ -75,7 +76,9 @@ pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, errors: &mut Vec<CatalogEr
             texts: &parsed.texts,
             errors,
         };
-        check::check(&parsed, &mut report);
+        if whole {
+            check::check(&parsed, &mut report);
+        }
         rules::check(&parsed, errors);
     }
     assemble(parsed, files)

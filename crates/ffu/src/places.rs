@@ -49,6 +49,17 @@ impl Places {
     }
 }
 
+impl Places {
+    /// The part of the catalog that `ffu config` and `ffu policy` need, with its overlay.
+    pub fn catalog_of_configuration(&self) -> Result<Catalog, Failure> {
+        let overlay = match &self.overlay {
+            None => BTreeMap::new(),
+            Some(directory) => read_overlay(directory)?,
+        };
+        Ok(Catalog::of_configuration(&overlay)?)
+    }
+}
+
 fn xdg(variable: &str, fallback: &str) -> Result<Utf8PathBuf, Failure> {
     match env::var(variable) {
         Ok(base) if base.starts_with('/') => Ok(Utf8PathBuf::from(base).join("ffu")),

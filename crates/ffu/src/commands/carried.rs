@@ -1,6 +1,6 @@
 //! What `ffu config migrate` and `ffu policy migrate` share: the series they start from, the files on their way, the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -143,6 +143,30 @@ pub fn something(found: &Findings, paths: &[Utf8PathBuf]) -> Result<(), Failure>
     ))
 }
 
+/// Findings, each once: a file that belongs to several sets is read with each of them.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// In the order in which they were first told.
+    pub findings: Vec<Finding>,
+    known: HashSet<String>,
+}
+
+impl Told {
+    /// Adds those that are new.
+    pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        for finding in findings {
+            if self.known.insert(finding.to_string()) {
+                self.findings.push(finding);
+            }
+        }
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, finding: Finding) {
+        self.extend([finding]);
+    }
+}
+
 /// The files on their way.
 pub struct Carried {
     before: Vec<Vec<u8>>,
@@ -150,7 +174,7 @@ pub struct Carried {
     renamed: Vec<Option<String>>,
     secrets: Vec<Vec<Secret>>,
     /// What there is to say.
-    pub findings: Vec<Finding>,
+    pub told: Told,
     /// The proof over all sets of option files.
     pub proof: Proof,
     /// The proof over all policy files.
@@ -170,7 +194,7 @@ impl Carried {
             renamed: vec![None; before.len()],
             secrets: vec![Vec::new(); before.len()],
             before,
-            findings: Vec::new(),
+            told: Told::default(),
             proof: Proof::default(),
             rules: RuleCounts::default(),
         })
@@ -220,7 +244,7 @@ impl Carried {
     /// Names the files that were left aside, so that nobody takes them for done.
     pub fn note_unknown(&mut self, found: &Findings) {
         for path in &found.unknown {
-            self.findings.push(
+            self.told.push(
                 Finding::new(
                     "file-not-looked-at",
                     Severity::Info,
@@ -248,8 +272,8 @@ pub fn finish(
     start: &Start,
     to: &Series,
 ) -> Result<Exit, Failure> {
-    finding::sort(&mut carried.findings);
-    write_sarif(arguments.sarif.as_ref(), &carried.findings)?;
+    finding::sort(&mut carried.told.findings);
+    write_sarif(arguments.sarif.as_ref(), &carried.told.findings)?;
     let changed: Vec<usize> = (0..found.files.len()).filter(|at| carried.changed(*at)).collect();
     let mut text = String::new();
     let mut written = Vec::new();
@@ -276,8 +300,9 @@ pub fn finish(
     if !text.is_empty() {
         text.push('\n');
     }
-    text.push_str(&show::findings(&carried.findings));
+    text.push_str(&show::findings(&carried.told.findings));
     let decide = carried
+        .told
         .findings
         .iter()
         .filter(|finding| finding.severity.needs_a_decision())
@@ -318,7 +343,7 @@ pub fn finish(
             })).collect::<Vec<_>>(),
             "diffs": diffs,
             "written": written,
-            "findings": carried.findings,
+            "findings": carried.told.findings,
             "proof": {"options_set": proof.options_set, "proven_equal": proof.proven_equal, "named": proof.named},
             "rules": {"all": rules.rules, "equal": rules.equal, "named": rules.named, "new": rules.new},
         }),

@@ -34,7 +34,7 @@ pub fn run(places: &Places, output: Output, command: &ConfigCommand) -> Result<E
 }
 
 fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) -> Result<Exit, Failure> {
-    let catalog = places.catalog()?;
+    let catalog = places.catalog_of_configuration()?;
     let services = carried::services(&catalog);
     let to = catalog.resolve(&arguments.to)?;
     let start = carried::Start::new(&catalog, arguments)?;
@@ -77,7 +77,7 @@ fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) ->
             let from = start.of(&file.service)?;
             let merged = merge::against_upstream(places, file, carried.before(at), (&from, &to));
             carried.replace(at, merged.bytes);
-            carried.findings.extend(merged.findings);
+            carried.told.extend(merged.findings);
         }
     }
     carried.note_unknown(&found);
@@ -132,7 +132,7 @@ fn take(set: &FileSet, found: &Findings, outcome: Outcome, carried: &mut Carried
                 .filter_map(|other| Some(found.files.get(*other)?.path.as_str()))
                 .filter(|other| *other != label)
                 .collect();
-            carried.findings.push(
+            carried.told.push(
                 Finding::new(
                     "sets-disagree",
                     Severity::Decide,
@@ -152,15 +152,11 @@ fn take(set: &FileSet, found: &Findings, outcome: Outcome, carried: &mut Carried
     carried.proof.options_set += outcome.proof.options_set;
     carried.proof.proven_equal += outcome.proof.proven_equal;
     carried.proof.named += outcome.proof.named;
-    for finding in outcome.findings {
-        if !carried.findings.contains(&finding) {
-            carried.findings.push(finding);
-        }
-    }
+    carried.told.extend(outcome.findings);
 }
 
 fn run_check(places: &Places, output: Output, arguments: &CheckArguments) -> Result<Exit, Failure> {
-    let catalog = places.catalog()?;
+    let catalog = places.catalog_of_configuration()?;
     let services = carried::services(&catalog);
     let series = catalog.resolve(&arguments.series)?;
     let found = find::find(&arguments.files, arguments.service.as_deref(), &services, |kind| {
@@ -169,7 +165,7 @@ fn run_check(places: &Places, output: Output, arguments: &CheckArguments) -> Res
     carried::something(&found, &arguments.files)?;
     let carried = Carried::read(&found)?;
     let environment = carried::environment(arguments.env_file.as_ref())?;
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut told = carried::Told::default();
     for set in found.sets() {
         let of_set = check(&CheckRequest {
             options: service(&catalog, &set.service)?,
@@ -178,12 +174,9 @@ fn run_check(places: &Places, output: Output, arguments: &CheckArguments) -> Res
             environment: &environment,
         })
         .map_err(|error| Failure::new(Exit::BadInput, error))?;
-        for finding in of_set {
-            if !findings.contains(&finding) {
-                findings.push(finding);
-            }
-        }
+        told.extend(of_set);
     }
+    let mut findings = told.findings;
     finding::sort(&mut findings);
     checked(output, &findings, found.files.len(), &series, arguments.sarif.as_ref())
 }

@@ -17,7 +17,7 @@ use crate::places::Places;
 
 /// `ffu config explain`.
 pub fn option(places: &Places, output: Output, service: &str, option: &str) -> Result<Exit, Failure> {
-    let catalog = places.catalog()?;
+    let catalog = places.catalog_of_configuration()?;
     let options = config::service(&catalog, service)?;
     // Names of options have no dots, names of groups may.
     let (group, name) = option.rsplit_once('.').unwrap_or(("DEFAULT", option));
@@ -161,7 +161,7 @@ fn elsewhere(options: &ServiceOptions, name: &str) -> String {
 
 /// `ffu config options`.
 pub fn options(places: &Places, output: Output, service: &str, series: &str) -> Result<Exit, Failure> {
-    let catalog = places.catalog()?;
+    let catalog = places.catalog_of_configuration()?;
     let series = catalog.resolve(series)?;
     let options = config::service(&catalog, service)?;
     let Some(set) = options.at(&series) else {
@@ -213,7 +213,7 @@ pub fn not_dumped(options: &ServiceOptions, series: &Series) -> String {
 
 /// `ffu config table`: for every service and pair of series, how many names are carried.
 pub fn table(places: &Places, output: Output, wanted: &[String]) -> Result<Exit, Failure> {
-    let catalog = places.catalog()?;
+    let catalog = places.catalog_of_configuration()?;
     let order: Vec<Series> = catalog.series.iter().map(|entry| entry.id.clone()).collect();
     let services = if wanted.is_empty() {
         carried::services(&catalog)

@@ -31,7 +31,7 @@ pub fn run(places: &Places, output: Output, command: &PolicyCommand) -> Result<E
 }
 
 fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) -> Result<Exit, Failure> {
-    let catalog = places.catalog()?;
+    let catalog = places.catalog_of_configuration()?;
     let services = carried::services(&catalog);
     let to = catalog.resolve(&arguments.to)?;
     let start = carried::Start::new(&catalog, arguments)?;
@@ -54,7 +54,7 @@ fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) ->
             }
             carried.replace(*at, file.text);
         }
-        carried.findings.extend(outcome.findings);
+        carried.told.extend(outcome.findings);
         carried.rules.add(&outcome.proof);
     }
     carried.note_unknown(&found);
@@ -62,7 +62,7 @@ fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) ->
 }
 
 fn run_check(places: &Places, output: Output, arguments: &CheckArguments) -> Result<Exit, Failure> {
-    let catalog = places.catalog()?;
+    let catalog = places.catalog_of_configuration()?;
     let services = carried::services(&catalog);
     let series = catalog.resolve(&arguments.series)?;
     let found = policies(&arguments.files, arguments.service.as_deref(), &services)?;
@@ -201,7 +201,7 @@ fn settings(options: &ServiceOptions, series: &Series, conf: Option<&[u8]>) -> S
 }
 
 fn explain(places: &Places, output: Output, service: &str, rule: &str) -> Result<Exit, Failure> {
-    let catalog = places.catalog()?;
+    let catalog = places.catalog_of_configuration()?;
     let options = config::service(&catalog, service)?;
     let history = History::of(options);
     let Some(life) = policy::explain(&history, rule) else {
@@ -217,7 +217,7 @@ fn explain(places: &Places, output: Output, service: &str, rule: &str) -> Result
 }
 
 fn options(places: &Places, output: Output, service: &str, series: &str) -> Result<Exit, Failure> {
-    let catalog = places.catalog()?;
+    let catalog = places.catalog_of_configuration()?;
     let series = catalog.resolve(series)?;
     let options = config::service(&catalog, service)?;
     let Some(rules) = options.policy_at(&series) else {
