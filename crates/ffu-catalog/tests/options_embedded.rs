@@ -1,5 +1,7 @@
 //! The option catalogs that are embedded: whole, small, and true where the truth is known from elsewhere.
 
+use std::collections::BTreeMap;
+
 use ffu_catalog::Catalog;
 use ffu_catalog::options::{OptType, OptionSet, pack};
 use ffu_model::Series;
@@ -168,4 +170,27 @@ fn policy_counts_are_those_that_were_measured() {
         assert_eq!((policy.len(), with.len()), (rules, changed), "{service}");
         assert_eq!(other, renamed, "{service} renamed");
     }
+}
+
+#[test]
+fn one_series_alone_is_the_same_as_in_the_whole() {
+    let catalog = Catalog::embedded().unwrap();
+    let light = Catalog::of_options(&BTreeMap::new()).unwrap();
+    for service in catalog.option_services() {
+        let whole = catalog.options(service).unwrap().unwrap();
+        for series in [whole.series.first().unwrap(), whole.series.last().unwrap()] {
+            let part = light.options_at(service, series).unwrap().unwrap();
+            let (of_whole, of_part) = (whole.at(series).unwrap(), part.at(series).unwrap());
+            assert_eq!(
+                of_whole.iter().collect::<Vec<_>>(),
+                of_part.iter().collect::<Vec<_>>(),
+                "{service} {series}"
+            );
+            assert_eq!(of_whole.version(), of_part.version());
+            assert_eq!(part.auth_plugins, whole.auth_plugins);
+        }
+        let never: Series = "2031.1".parse().unwrap();
+        assert!(light.options_at(service, &never).unwrap().unwrap().at(&never).is_none());
+    }
+    assert!(light.options_at("nvoa", &"train".parse().unwrap()).is_none());
 }

@@ -102,12 +102,12 @@ impl Check<'_> {
             let (group, name) = option.key();
             for one in entries {
                 let others = uses.meanings.get(&one.place).map(Vec::as_slice).unwrap_or_default();
-                let has_own_name = others.iter().any(|at| {
-                    uses.entries[*at]
+                let has_own_name = || {
+                    others
                         .iter()
-                        .any(|other| other.place == one.place && other.rank == 0)
-                });
-                if one.rank > 0 && !has_own_name {
+                        .any(|at| uses.entry(*at, one.place).is_some_and(|other| other.rank == 0))
+                };
+                if one.rank > 0 && !has_own_name() {
                     let message = format!("an old spelling of [{group}] {name}");
                     let remedy = format!("call it [{group}] {name}");
                     self.add("old-spelling", Severity::Moved, one.place, message, remedy);

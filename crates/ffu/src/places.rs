@@ -50,13 +50,24 @@ impl Places {
 }
 
 impl Places {
-    /// The part of the catalog that `ffu config` and `ffu policy` need, with its overlay.
-    pub fn catalog_of_configuration(&self) -> Result<Catalog, Failure> {
+    /// The part of the catalog that `ffu config check` needs, with its overlay.
+    pub fn catalog_of_options(&self) -> Result<&'static Catalog, Failure> {
         let overlay = match &self.overlay {
             None => BTreeMap::new(),
             Some(directory) => read_overlay(directory)?,
         };
-        Ok(Catalog::of_configuration(&overlay)?)
+        Ok(Box::leak(Box::new(Catalog::of_options(&overlay)?)))
+    }
+
+    /// The part of the catalog that `ffu config` and `ffu policy` need, with its overlay.
+    ///
+    /// It lives as long as the process: taking tens of thousands of options apart at the end would be time for nothing.
+    pub fn catalog_of_configuration(&self) -> Result<&'static Catalog, Failure> {
+        let overlay = match &self.overlay {
+            None => BTreeMap::new(),
+            Some(directory) => read_overlay(directory)?,
+        };
+        Ok(Box::leak(Box::new(Catalog::of_configuration(&overlay)?)))
     }
 }
 

@@ -8,7 +8,7 @@ use ffu_model::cloud::is_name;
 
 use super::check::wrong;
 use super::combine::combine;
-use super::packed::{OptionsError, parse, unpack};
+use super::packed::{OptionsError, parse, unpack, unpack_at};
 use super::types::ServiceOptions;
 use crate::error::{CatalogError, Problem};
 
@@ -79,6 +79,16 @@ impl OptionStore {
     pub fn get(&self, service: &str) -> Option<Result<&ServiceOptions, &OptionsError>> {
         let entry = self.services.get(service)?;
         Some(entry.read.get_or_init(|| self.read(entry)).as_ref())
+    }
+
+    /// The options of a service in one series alone, without policy.
+    pub fn at(&self, service: &str, series: &Series) -> Option<Result<ServiceOptions, OptionsError>> {
+        let entry = self.services.get(service)?;
+        match (entry.files.as_slice(), entry.read.get()) {
+            ([(path, bytes)], None) if name_of(path).is_some_and(|name| name.packed) => Some(unpack_at(bytes, series)),
+            // Additions are joined over all series; and what was read is at hand.
+            _ => Some(self.get(service)?.cloned().map_err(Clone::clone)),
+        }
     }
 
     fn read(&self, entry: &Entry) -> Result<ServiceOptions, OptionsError> {

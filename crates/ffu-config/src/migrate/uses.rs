@@ -75,10 +75,18 @@ impl<'a> Uses<'a> {
         self.by_key.get(&(group.to_owned(), name.to_owned())).copied()
     }
 
+    /// What an entry is to an option. The entries of an option are in the order of their places, and a file may set one option
+    /// a million times.
+    pub fn entry(&self, option: usize, place: Place) -> Option<&Use> {
+        let entries = self.entries.get(option)?;
+        let at = entries.binary_search_by_key(&place, |one| one.place).ok()?;
+        entries.get(at)
+    }
+
     /// Whether an entry is what its file says of one of its options at least.
     pub fn counts(&self, place: Place) -> Vec<usize> {
         let meant = self.meanings.get(&place).map(Vec::as_slice).unwrap_or_default();
-        let counts = |at: &usize| self.entries[*at].iter().any(|one| one.place == place && one.counts);
+        let counts = |at: &usize| self.entry(*at, place).is_some_and(|one| one.counts);
         meant.iter().copied().filter(counts).collect()
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use camino::Utf8PathBuf;
 use ffu_catalog::Catalog;
-use ffu_catalog::options::ServiceOptions;
+use ffu_catalog::options::{OptionsError, ServiceOptions};
 use ffu_config::check::{CheckRequest, check};
 use ffu_config::finding::{self, Finding, Severity};
 use ffu_config::migrate::{InputFile, Migrator, Outcome};
@@ -35,9 +35,9 @@ pub fn run(places: &Places, output: Output, command: &ConfigCommand) -> Result<E
 
 fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) -> Result<Exit, Failure> {
     let catalog = places.catalog_of_configuration()?;
-    let services = carried::services(&catalog);
+    let services = carried::services(catalog);
     let to = catalog.resolve(&arguments.to)?;
-    let start = carried::Start::new(&catalog, arguments)?;
+    let start = carried::Start::new(catalog, arguments)?;
     let found = find::find(&arguments.files, arguments.service.as_deref(), &services, |kind| {
         kind != Kind::Policy
     })?;
@@ -51,8 +51,8 @@ fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) ->
         let migrator = match migrators.entry(set.service.clone()) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let path = carried::path(&catalog, &from, &to)?;
-                let options = service(&catalog, &set.service)?;
+                let path = carried::path(catalog, &from, &to)?;
+                let options = service(catalog, &set.service)?;
                 let made = Migrator::new(options, catalog.config_rules(), &path);
                 entry.insert(made.map_err(|error| Failure::new(Exit::BadInput, error))?)
             }
@@ -81,7 +81,7 @@ fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) ->
         }
     }
     carried.note_unknown(&found);
-    carried.hide(&catalog, &found, &start, &to);
+    carried.hide(catalog, &found, &start, &to);
     if arguments.verify {
         output.progress(verified.to_string());
     }
@@ -92,10 +92,7 @@ fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) ->
 pub fn service<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a ServiceOptions, Failure> {
     match catalog.options(name) {
         Some(Ok(options)) => Ok(options),
-        Some(Err(error)) => Err(Failure::new(
-            Exit::BadInput,
-            format!("the option catalog of {name}: {error}"),
-        )),
+        Some(Err(error)) => Err(bad_catalog(name, error)),
         None => Err(Failure::new(
             Exit::BadInput,
             format!(
@@ -104,6 +101,10 @@ pub fn service<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a ServiceOption
             ),
         )),
     }
+}
+
+fn bad_catalog(service: &str, error: &OptionsError) -> Failure {
+    Failure::new(Exit::BadInput, format!("the option catalog of {service}: {error}"))
 }
 
 /// The files of a set. The ones before the last were carried with their own set already, but are read as they were.
@@ -156,8 +157,8 @@ fn take(set: &FileSet, found: &Findings, outcome: Outcome, carried: &mut Carried
 }
 
 fn run_check(places: &Places, output: Output, arguments: &CheckArguments) -> Result<Exit, Failure> {
-    let catalog = places.catalog_of_configuration()?;
-    let services = carried::services(&catalog);
+    let catalog = places.catalog_of_options()?;
+    let services = carried::services(catalog);
     let series = catalog.resolve(&arguments.series)?;
     let found = find::find(&arguments.files, arguments.service.as_deref(), &services, |kind| {
         kind == Kind::Options
@@ -166,9 +167,20 @@ fn run_check(places: &Places, output: Output, arguments: &CheckArguments) -> Res
     let carried = Carried::read(&found)?;
     let environment = carried::environment(arguments.env_file.as_ref())?;
     let mut told = carried::Told::default();
+    let mut known: BTreeMap<String, &'static ServiceOptions> = BTreeMap::new();
     for set in found.sets() {
+        let options = match known.get(&set.service) {
+            Some(options) => options,
+            None => {
+                let read = match catalog.options_at(&set.service, &series) {
+                    Some(read) => read.map_err(|error| bad_catalog(&set.service, &error))?,
+                    None => service(catalog, &set.service)?.clone(),
+                };
+                *known.entry(set.service.clone()).or_insert(Box::leak(Box::new(read)))
+            }
+        };
         let of_set = check(&CheckRequest {
-            options: service(&catalog, &set.service)?,
+            options,
             series: &series,
             files: &inputs(&found, &set, &carried),
             environment: &environment,

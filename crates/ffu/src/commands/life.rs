@@ -18,7 +18,7 @@ use crate::places::Places;
 /// `ffu config explain`.
 pub fn option(places: &Places, output: Output, service: &str, option: &str) -> Result<Exit, Failure> {
     let catalog = places.catalog_of_configuration()?;
-    let options = config::service(&catalog, service)?;
+    let options = config::service(catalog, service)?;
     // Names of options have no dots, names of groups may.
     let (group, name) = option.rsplit_once('.').unwrap_or(("DEFAULT", option));
     let order: Vec<Series> = catalog.series.iter().map(|entry| entry.id.clone()).collect();
@@ -163,7 +163,7 @@ fn elsewhere(options: &ServiceOptions, name: &str) -> String {
 pub fn options(places: &Places, output: Output, service: &str, series: &str) -> Result<Exit, Failure> {
     let catalog = places.catalog_of_configuration()?;
     let series = catalog.resolve(series)?;
-    let options = config::service(&catalog, service)?;
+    let options = config::service(catalog, service)?;
     let Some(set) = options.at(&series) else {
         return Err(Failure::new(Exit::BadInput, not_dumped(options, &series)));
     };
@@ -216,14 +216,14 @@ pub fn table(places: &Places, output: Output, wanted: &[String]) -> Result<Exit,
     let catalog = places.catalog_of_configuration()?;
     let order: Vec<Series> = catalog.series.iter().map(|entry| entry.id.clone()).collect();
     let services = if wanted.is_empty() {
-        carried::services(&catalog)
+        carried::services(catalog)
     } else {
         wanted.to_vec()
     };
     let mut text = String::new();
     let mut all = Vec::new();
     for name in &services {
-        let options = config::service(&catalog, name)?;
+        let options = config::service(catalog, name)?;
         let rows =
             carry_table(options, catalog.config_rules(), &order).map_err(|error| Failure::new(Exit::Failure, error))?;
         let _ = writeln!(

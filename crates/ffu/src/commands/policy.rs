@@ -32,14 +32,14 @@ pub fn run(places: &Places, output: Output, command: &PolicyCommand) -> Result<E
 
 fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) -> Result<Exit, Failure> {
     let catalog = places.catalog_of_configuration()?;
-    let services = carried::services(&catalog);
+    let services = carried::services(catalog);
     let to = catalog.resolve(&arguments.to)?;
-    let start = carried::Start::new(&catalog, arguments)?;
+    let start = carried::Start::new(catalog, arguments)?;
     let found = policies(&arguments.files, arguments.service.as_deref(), &services)?;
     let mut carried = Carried::read(&found)?;
     for group in groups(&found) {
         let from = start.of(&group.service)?;
-        let outcome = migrated(&catalog, &found, &group, &carried, (&from, &to), arguments.pin_defaults)?;
+        let outcome = migrated(catalog, &found, &group, &carried, (&from, &to), arguments.pin_defaults)?;
         for (at, file) in group.files.iter().zip(outcome.files) {
             let name = found
                 .files
@@ -63,13 +63,13 @@ fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) ->
 
 fn run_check(places: &Places, output: Output, arguments: &CheckArguments) -> Result<Exit, Failure> {
     let catalog = places.catalog_of_configuration()?;
-    let services = carried::services(&catalog);
+    let services = carried::services(catalog);
     let series = catalog.resolve(&arguments.series)?;
     let found = policies(&arguments.files, arguments.service.as_deref(), &services)?;
     let carried = Carried::read(&found)?;
     let mut findings: Vec<Finding> = Vec::new();
     for group in groups(&found) {
-        findings.extend(migrated(&catalog, &found, &group, &carried, (&series, &series), false)?.findings);
+        findings.extend(migrated(catalog, &found, &group, &carried, (&series, &series), false)?.findings);
     }
     finding::sort(&mut findings);
     config::checked(output, &findings, found.files.len(), &series, arguments.sarif.as_ref())
@@ -202,7 +202,7 @@ fn settings(options: &ServiceOptions, series: &Series, conf: Option<&[u8]>) -> S
 
 fn explain(places: &Places, output: Output, service: &str, rule: &str) -> Result<Exit, Failure> {
     let catalog = places.catalog_of_configuration()?;
-    let options = config::service(&catalog, service)?;
+    let options = config::service(catalog, service)?;
     let history = History::of(options);
     let Some(life) = policy::explain(&history, rule) else {
         return Err(Failure::new(
@@ -219,7 +219,7 @@ fn explain(places: &Places, output: Output, service: &str, rule: &str) -> Result
 fn options(places: &Places, output: Output, service: &str, series: &str) -> Result<Exit, Failure> {
     let catalog = places.catalog_of_configuration()?;
     let series = catalog.resolve(series)?;
-    let options = config::service(&catalog, service)?;
+    let options = config::service(catalog, service)?;
     let Some(rules) = options.policy_at(&series) else {
         return Err(Failure::new(Exit::BadInput, super::life::not_dumped(options, &series)));
     };
