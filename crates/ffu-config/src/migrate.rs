@@ -103,6 +103,14 @@ pub struct Proof {
     pub named: usize,
 }
 
+impl std::ops::AddAssign for Proof {
+    fn add_assign(&mut self, other: Proof) {
+        self.options_set += other.options_set;
+        self.proven_equal += other.proven_equal;
+        self.named += other.named;
+    }
+}
+
 /// Whether an option kept its effective value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,6 +1,7 @@
 //! Which configuration files the target gets, and what is set in them.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use ffu_catalog::types::SettingEntry;
 use ffu_model::ConnectionRef;
 use ffu_model::cloud::CloudProject;
 use ffu_model::plan::ConfigurationPolicy;
@@ -27,12 +28,7 @@ pub(crate) fn staged(context: &Context<'_>) -> Vec<StagedFile> {
                 .iter()
                 .filter(|s| relative.is_some_and(|r| r.path == s.file))
                 .filter(|s| context.catalog.holds(&s.since, &s.until, context.target))
-                .map(|s| SetOption {
-                    section: s.section.clone(),
-                    option: s.option.clone(),
-                    value: s.value.clone(),
-                    reason: s.reason.clone(),
-                })
+                .map(set_option)
                 .collect();
             files.push(StagedFile {
                 project: project.name.clone(),
@@ -144,12 +140,7 @@ pub(crate) fn for_commands(context: &Context<'_>) -> Vec<StagedFile> {
                 .command_setting
                 .iter()
                 .filter(|s| context.catalog.holds(&s.since, &s.until, &hop.to))
-                .map(|s| SetOption {
-                    section: s.section.clone(),
-                    option: s.option.clone(),
-                    value: s.value.clone(),
-                    reason: s.reason.clone(),
-                })
+                .map(set_option)
                 .collect();
             if !set.is_empty() {
                 files.push(StagedFile {
@@ -165,6 +156,15 @@ pub(crate) fn for_commands(context: &Context<'_>) -> Vec<StagedFile> {
         }
     }
     files
+}
+
+fn set_option(setting: &SettingEntry) -> SetOption {
+    SetOption {
+        section: setting.section.clone(),
+        option: setting.option.clone(),
+        value: setting.value.clone(),
+        reason: setting.reason.clone(),
+    }
 }
 
 /// Below the staging directory only: such a file is never installed.

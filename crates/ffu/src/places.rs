@@ -42,32 +42,26 @@ impl Places {
 
     /// The catalog with its overlay.
     pub fn catalog(&self) -> Result<Catalog, Failure> {
-        match &self.overlay {
-            None => Ok(Catalog::embedded()?),
-            Some(directory) => Ok(Catalog::with_overlay(&read_overlay(directory)?)?),
-        }
+        Ok(Catalog::with_overlay(&self.overlay_files()?)?)
     }
-}
 
-impl Places {
     /// The part of the catalog that `ffu config check` needs, with its overlay.
     pub fn catalog_of_options(&self) -> Result<&'static Catalog, Failure> {
-        let overlay = match &self.overlay {
-            None => BTreeMap::new(),
-            Some(directory) => read_overlay(directory)?,
-        };
-        Ok(Box::leak(Box::new(Catalog::of_options(&overlay)?)))
+        Ok(Box::leak(Box::new(Catalog::of_options(&self.overlay_files()?)?)))
     }
 
     /// The part of the catalog that `ffu config` and `ffu policy` need, with its overlay.
     ///
     /// It lives as long as the process: taking tens of thousands of options apart at the end would be time for nothing.
     pub fn catalog_of_configuration(&self) -> Result<&'static Catalog, Failure> {
-        let overlay = match &self.overlay {
-            None => BTreeMap::new(),
-            Some(directory) => read_overlay(directory)?,
-        };
-        Ok(Box::leak(Box::new(Catalog::of_configuration(&overlay)?)))
+        Ok(Box::leak(Box::new(Catalog::of_configuration(&self.overlay_files()?)?)))
+    }
+
+    fn overlay_files(&self) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+        match &self.overlay {
+            None => Ok(BTreeMap::new()),
+            Some(directory) => read_overlay(directory),
+        }
     }
 }
 

@@ -80,6 +80,15 @@ pub struct Proof {
     pub new: usize,
 }
 
+impl std::ops::AddAssign for Proof {
+    fn add_assign(&mut self, other: Proof) {
+        self.rules += other.rules;
+        self.equal += other.equal;
+        self.named += other.named;
+        self.new += other.new;
+    }
+}
+
 /// What came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {

@@ -1,19 +1,20 @@
 //! What `ffu config migrate` and `ffu policy migrate` share: the series they start from, the files on their way, the end.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ffu_catalog::Catalog;
 use ffu_config::finding::{self, Finding, Severity};
 use ffu_config::migrate::Proof;
+use ffu_config::policy;
 use ffu_model::Series;
 use ffu_model::secret::Secret;
 use serde_json::json;
 
-use super::policy::RuleCounts;
 use crate::cli::config::MigrateArguments;
 use crate::configs::find::{self, Findings};
+use crate::configs::told::Told;
 use crate::configs::write::{Change, write_all};
 use crate::configs::{sarif, show};
 use crate::exit::Exit;
@@ -143,30 +144,6 @@ pub fn something(found: &Findings, paths: &[Utf8PathBuf]) -> Result<(), Failure>
     ))
 }
 
-/// Findings, each once: a file that belongs to several sets is read with each of them.
-#[derive(Debug, Default)]
-pub struct Told {
-    /// In the order in which they were first told.
-    pub findings: Vec<Finding>,
-    known: HashSet<String>,
-}
-
-impl Told {
-    /// Adds those that are new.
-    pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
-        for finding in findings {
-            if self.known.insert(finding.to_string()) {
-                self.findings.push(finding);
-            }
-        }
-    }
-
-    /// Adds one.
-    pub fn push(&mut self, finding: Finding) {
-        self.extend([finding]);
-    }
-}
-
 /// The files on their way.
 pub struct Carried {
     before: Vec<Vec<u8>>,
@@ -178,7 +155,7 @@ pub struct Carried {
     /// The proof over all sets of option files.
     pub proof: Proof,
     /// The proof over all policy files.
-    pub rules: RuleCounts,
+    pub rules: policy::Proof,
 }
 
 impl Carried {
@@ -196,7 +173,7 @@ impl Carried {
             before,
             told: Told::default(),
             proof: Proof::default(),
-            rules: RuleCounts::default(),
+            rules: policy::Proof::default(),
         })
     }
 

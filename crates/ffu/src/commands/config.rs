@@ -17,6 +17,7 @@ use crate::cli::config::{CheckArguments, ConfigCommand, MigrateArguments};
 use crate::commands::carried::{self, Carried};
 use crate::configs::find::{self, FileSet, Findings};
 use crate::configs::kind::Kind;
+use crate::configs::told::Told;
 use crate::configs::{merge, show, verify};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -150,9 +151,7 @@ fn take(set: &FileSet, found: &Findings, outcome: Outcome, carried: &mut Carried
         }
         carried.replace(*at, file.bytes);
     }
-    carried.proof.options_set += outcome.proof.options_set;
-    carried.proof.proven_equal += outcome.proof.proven_equal;
-    carried.proof.named += outcome.proof.named;
+    carried.proof += outcome.proof;
     carried.told.extend(outcome.findings);
 }
 
@@ -166,7 +165,7 @@ fn run_check(places: &Places, output: Output, arguments: &CheckArguments) -> Res
     carried::something(&found, &arguments.files)?;
     let carried = Carried::read(&found)?;
     let environment = carried::environment(arguments.env_file.as_ref())?;
-    let mut told = carried::Told::default();
+    let mut told = Told::default();
     let mut known: BTreeMap<String, &'static ServiceOptions> = BTreeMap::new();
     for set in found.sets() {
         let options = match known.get(&set.service) {

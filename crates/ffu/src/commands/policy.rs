@@ -9,7 +9,7 @@ use ffu_config::finding::{self, Finding};
 use ffu_config::ini::Document;
 use ffu_config::policy::{self, Format, History, Input, Settings};
 use ffu_model::Series;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::carried::{self, Carried};
 use super::config;
@@ -55,7 +55,7 @@ fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) ->
             carried.replace(*at, file.text);
         }
         carried.told.extend(outcome.findings);
-        carried.rules.add(&outcome.proof);
+        carried.rules += outcome.proof;
     }
     carried.note_unknown(&found);
     carried::finish(output, arguments, &found, carried, &start, &to)
@@ -166,38 +166,33 @@ fn migrated(
 
 /// `[oslo_policy]` of a series, with what the service's own file sets.
 fn settings(options: &ServiceOptions, series: &Series, conf: Option<&[u8]>) -> Settings {
+    let mut settings = Settings::of_defaults(options, series);
+    let Some(document) = conf.and_then(|bytes| Document::parse(bytes).ok()) else {
+        return settings;
+    };
     let set = options.at(series);
-    let default = |name: &str| set.as_ref()?.get("oslo_policy", name)?.default.clone();
-    let own: BTreeMap<String, String> = conf
-        .and_then(|bytes| Document::parse(bytes).ok())
-        .map(|document| {
-            document
-                .entries()
-                .filter(|entry| entry.group() == "oslo_policy")
-                .map(|entry| (entry.key.to_string(), entry.value().into_owned()))
-                .collect()
-        })
-        .unwrap_or_default();
-    let truth = |name: &str| match own.get(name) {
-        Some(value) => ["true", "1", "on", "yes"].contains(&value.to_ascii_lowercase().as_str()),
-        None => default(name).as_ref().and_then(Value::as_bool).unwrap_or(false),
-    };
-    let text = |name: &str, otherwise: &str| {
-        own.get(name).cloned().unwrap_or_else(|| {
-            default(name)
-                .as_ref()
-                .and_then(Value::as_str)
-                .unwrap_or(otherwise)
-                .to_owned()
-        })
-    };
-    Settings {
-        enforce_scope: truth("enforce_scope"),
-        enforce_new_defaults: truth("enforce_new_defaults"),
-        default_rule: text("policy_default_rule", "default"),
-        policy_file: text("policy_file", "policy.json"),
-        policy_file_is_set: own.contains_key("policy_file"),
+    let truth = |value: &str| ["true", "1", "on", "yes"].contains(&value.to_ascii_lowercase().as_str());
+    for entry in document.entries().filter(|entry| entry.group() == "oslo_policy") {
+        let value = entry.value();
+        // An option that the series does not have changes nothing (2026.2 always enforces scopes).
+        if set
+            .as_ref()
+            .is_none_or(|set| set.get("oslo_policy", &entry.key).is_none())
+        {
+            continue;
+        }
+        match entry.key.as_ref() {
+            "enforce_scope" => settings.enforce_scope = truth(&value),
+            "enforce_new_defaults" => settings.enforce_new_defaults = truth(&value),
+            "policy_default_rule" => settings.default_rule = value.into_owned(),
+            "policy_file" => {
+                settings.policy_file = value.into_owned();
+                settings.policy_file_is_set = true;
+            }
+            _ => {}
+        }
     }
+    settings
 }
 
 fn explain(places: &Places, output: Output, service: &str, rule: &str) -> Result<Exit, Failure> {
@@ -240,25 +235,19 @@ fn options(places: &Places, output: Output, service: &str, series: &str) -> Resu
     Ok(Exit::Success)
 }
 
-/// Counts of rules over all files.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RuleCounts {
-    /// Rules of the targets.
-    pub rules: usize,
-    /// Those that need the same as before.
-    pub equal: usize,
-    /// Those that a finding names.
-    pub named: usize,
-    /// New ones.
-    pub new: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl RuleCounts {
-    /// Adds the proof of one service.
-    pub fn add(&mut self, proof: &policy::Proof) {
-        self.rules += proof.rules;
-        self.equal += proof.equal;
-        self.named += proof.named;
-        self.new += proof.new;
+    #[test]
+    fn the_operator_s_settings_lie_over_the_defaults_of_the_series() {
+        let catalog = Catalog::embedded().unwrap();
+        let nova = catalog.options("nova").unwrap().unwrap();
+        let of = |series: &str, conf: &[u8]| settings(nova, &series.parse().unwrap(), Some(conf));
+        let own = of("2024.1", b"[oslo_policy]\nenforce_scope = no\npolicy_file = p.json\n");
+        assert!(!own.enforce_scope && own.policy_file == "p.json" && own.policy_file_is_set);
+        assert!(of("2024.1", b"[DEFAULT]\n").enforce_scope);
+        // oslo.policy 6 has no such option any more.
+        assert!(of("2026.2", b"[oslo_policy]\nenforce_scope = no\n").enforce_scope);
     }
 }

@@ -6,5 +6,6 @@ pub mod kind;
 pub mod merge;
 pub mod sarif;
 pub mod show;
+pub mod told;
 pub mod verify;
 pub mod write;

@@ -190,8 +190,10 @@ fn ask(
     .map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        let last = text.trim_end().lines().last().unwrap_or("no output").to_owned();
-        return Err(failed(last));
+        // What follows the name of an exception may be a line of the file, with a password in it.
+        let last = text.trim_end().lines().last().unwrap_or("no output");
+        let exception = last.split([':', ' ']).next().unwrap_or_default();
+        return Err(failed(format!("its Python ended with {} ({exception})", output.status)));
     }
     let answers: Answers =
         serde_json::from_slice(&output.stdout).map_err(|error| failed(format!("its answer: {error}")))?;

@@ -105,23 +105,24 @@ fn stage(change: &Change) -> Result<Utf8PathBuf, Failure> {
     let name = at.file_name().unwrap_or("file");
     let temporary = at.with_file_name(format!(".{name}.ffu-new-{}", std::process::id()));
     let like = fs::metadata(&change.source).map_err(|error| failed(&change.source, &error))?;
-    let laid = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| {
-            file.write_all(&change.after)?;
-            // Only root may give files away; an ordinary user's files are its own already.
-            let _ = chown(&temporary, Some(like.uid()), Some(like.gid()));
-            fs::set_permissions(&temporary, fs::Permissions::from_mode(like.mode() & 0o7777))?;
-            file.sync_all()
-        });
-    if let Err(error) = laid {
+    if let Err(error) = lay(&temporary, &change.after, like.mode() & 0o7777, Some(&like)) {
         let _ = fs::remove_file(&temporary);
         return Err(failed(at, &error));
     }
     Ok(temporary)
+}
+
+/// Writes a new file with a mode, and with the owner of another one where there is one. Until it is whole, only its writer can
+/// read it.
+pub fn lay(path: &Utf8Path, bytes: &[u8], mode: u32, like: Option<&fs::Metadata>) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    if let Some(like) = like {
+        // Only root may give files away; an ordinary user's files are its own already.
+        let _ = chown(path, Some(like.uid()), Some(like.gid()));
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    file.sync_all()
 }
 
 /// A name for the backup that nobody has yet; an older backup is never written over.

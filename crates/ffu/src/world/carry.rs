@@ -12,13 +12,15 @@ use ffu_engine::Performed;
 use ffu_model::StepResult;
 use ffu_model::step::FileMigration;
 
+use crate::configs::told::Told;
+
 /// The whole list of findings, below the staging directory; no project has a file of that name at the root.
 const REPORT: &str = "findings.txt";
 
 /// What came out of the files that were staged so far.
 #[derive(Debug, Default)]
 pub struct Carried {
-    findings: Vec<Finding>,
+    told: Told,
     proof: Proof,
     changed: usize,
     /// What would be lost, and the commands that show it.
@@ -64,16 +66,14 @@ impl Carried {
             self.changed += usize::from(file.changed);
             file.bytes
         });
-        self.proof.options_set += outcome.proof.options_set;
-        self.proof.proven_equal += outcome.proof.proven_equal;
-        self.proof.named += outcome.proof.named;
+        self.proof += outcome.proof;
         let (Some(from), Some(to)) = (migration.path.first(), migration.path.last()) else {
             return Ok(own);
         };
         let lost: Vec<&Finding> = outcome
             .findings
             .iter()
-            .filter(|finding| finding.severity == Severity::LostUnlessYouAct && !self.findings.contains(finding))
+            .filter(|finding| finding.severity == Severity::LostUnlessYouAct && !self.told.findings.contains(finding))
             .collect();
         if !lost.is_empty() && !migration.accept_loss {
             let subjects: Vec<&str> = lost.iter().map(|finding| finding.subject.as_str()).collect();
@@ -84,22 +84,18 @@ impl Carried {
                 names.join(" ")
             ));
         }
-        for finding in outcome.findings {
-            if !self.findings.contains(&finding) {
-                self.findings.push(finding);
-            }
-        }
+        self.told.extend(outcome.findings);
         Ok(own)
     }
 
     /// Writes the whole list below the staging directory.
     pub fn write_report(&mut self, directory: &Utf8Path) -> Result<(), String> {
-        if self.proof.options_set == 0 && self.findings.is_empty() {
+        if self.proof.options_set == 0 && self.told.findings.is_empty() {
             return Ok(());
         }
-        finding::sort(&mut self.findings);
+        finding::sort(&mut self.told.findings);
         let mut text = String::new();
-        for finding in &self.findings {
+        for finding in &self.told.findings {
             let _ = writeln!(text, "{finding}");
         }
         let path: Utf8PathBuf = directory.join(REPORT);
@@ -110,7 +106,7 @@ impl Carried {
 
     /// How the step went: what needs a decision is a finding of it, the rest is in the list.
     pub fn performed(self, staged: &str, directory: &Utf8Path) -> Performed {
-        if self.proof.options_set == 0 && self.findings.is_empty() {
+        if self.proof.options_set == 0 && self.told.findings.is_empty() {
             return Performed::succeeded(staged);
         }
         let detail = format!(
@@ -133,6 +129,7 @@ impl Carried {
             )
         };
         performed.findings = self
+            .told
             .findings
             .iter()
             .filter(|finding| finding.severity.needs_a_decision())

@@ -5,9 +5,8 @@
 //! an option (oslo_config/iniparser.py, cfg.py `_Namespace`).
 
 use std::fmt::Write as _;
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ffu_catalog::Catalog;
@@ -16,6 +15,7 @@ use ffu_model::digest::sha256_hex;
 use ffu_model::step::StagedFile;
 
 use super::carry::Carried;
+use crate::configs::write::lay;
 
 /// Where a file is staged: its absolute path below the staging directory.
 pub fn staged_path(directory: &Utf8Path, destination: &Utf8Path) -> Utf8PathBuf {
@@ -94,7 +94,7 @@ fn stage_one(directory: &Utf8Path, file: &StagedFile, catalog: &Catalog, carried
         .mode(0o700)
         .create(parent)
         .map_err(|error| format!("{parent}: {error}"))?;
-    write_whole(&path, &bytes, 0o600).map_err(|error| format!("{path}: {error}"))
+    write_whole(&path, &bytes, 0o600, None).map_err(|error| format!("{path}: {error}"))
 }
 
 /// The lines of a section, all its occurrences one after the other.
@@ -153,14 +153,8 @@ fn install_one(staged: &Utf8Path, file: &StagedFile) -> Result<bool, String> {
         fs::create_dir_all(parent).map_err(|error| format!("{parent}: {error}"))?;
     }
     let temporary = Utf8PathBuf::from(format!("{}.ffu-new", file.destination));
-    write_whole(&temporary, &bytes, mode).map_err(|error| format!("{temporary}: {error}"))?;
-    if let Some(like) = &like {
-        // Only root may give files away; an ordinary user's files are its own already.
-        let _ = chown(&temporary, Some(like.uid()), Some(like.gid()));
-    }
-    fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))
-        .and_then(|()| fs::rename(&temporary, &file.destination))
-        .map_err(|error| error.to_string())?;
+    write_whole(&temporary, &bytes, mode, like.as_ref()).map_err(|error| format!("{temporary}: {error}"))?;
+    fs::rename(&temporary, &file.destination).map_err(|error| error.to_string())?;
     Ok(true)
 }
 
@@ -172,15 +166,10 @@ pub fn is_installed(directory: &Utf8Path, files: &[StagedFile]) -> bool {
     })
 }
 
-fn write_whole(path: &Utf8Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+/// Writes a file over one that an interrupted attempt may have left.
+fn write_whole(path: &Utf8Path, bytes: &[u8], mode: u32, like: Option<&fs::Metadata>) -> std::io::Result<()> {
     let _ = fs::remove_file(path);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode & 0o700)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    lay(path, bytes, mode, like)
 }
 
 #[cfg(test)]
