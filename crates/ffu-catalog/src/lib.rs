@@ -15,6 +15,7 @@ mod path;
 pub mod rules;
 pub mod types;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ffu_model::Series;
@@ -27,6 +28,9 @@ pub use types::{
     CommandEntry, EnvironmentEntry, GateEntry, HeadEntry, InvariantEntry, MissingEntry, Patch, PlaceEntry, Project,
     RunEntry, SeriesEntry, ServiceEntry, SkipEntry,
 };
+
+/// Paths below the catalog's root, and what is in them.
+pub(crate) type Files = BTreeMap<String, Cow<'static, [u8]>>;
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog");
 
@@ -73,7 +77,7 @@ impl Catalog {
     }
 
     /// The part of the catalog that configuration files are read by: series, option catalogs and their rules. There are no
-    /// projects, gates, environments and heads in it, and its digest is of this part alone. It loads ten times faster.
+    /// projects, gates, environments and heads in it, and no digest. It loads ten times faster.
     ///
     /// # Errors
     /// Every mistake in these files, and in the paths of the overlay.
@@ -95,7 +99,7 @@ impl Catalog {
         let mut effective = embedded_files(&wanted);
         let mut errors = overlay::check(files);
         for (path, bytes) in files.iter().filter(|(path, _)| wanted(path)) {
-            effective.insert(path.clone(), bytes.clone());
+            effective.insert(path.clone(), Cow::Owned(bytes.clone()));
         }
         if errors.is_empty() {
             let whole = wanted("environments.toml");
@@ -109,7 +113,7 @@ impl Catalog {
         Err(CatalogErrors::new(errors))
     }
 
-    /// SHA-256 over all effective files (path and bytes), whatever order they came in.
+    /// SHA-256 over all effective files (path and bytes), whatever order they came in; empty of a part of the catalog.
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -251,7 +255,7 @@ impl Catalog {
     }
 }
 
-fn embedded_files(wanted: impl Fn(&str) -> bool) -> BTreeMap<String, Vec<u8>> {
+fn embedded_files(wanted: impl Fn(&str) -> bool) -> Files {
     let mut files = BTreeMap::new();
     let mut directories = vec![&EMBEDDED];
     while let Some(directory) = directories.pop() {
@@ -261,7 +265,7 @@ fn embedded_files(wanted: impl Fn(&str) -> bool) -> BTreeMap<String, Vec<u8>> {
                 // The separator of paths in the catalog is `/` wherever it was built.
                 let path = path.replace('\\', "/");
                 if wanted(&path) {
-                    files.insert(path, file.contents().to_vec());
+                    files.insert(path, Cow::Borrowed(file.contents()));
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::options::OptionStore;
 use crate::overlay::text;
 use crate::rules::{Rule, RuleFile};
 use crate::types::{EnvironmentFile, GateEntry, GateFile, HeadEntry, HeadFile, Patch, Project, SeriesFile};
-use crate::{Catalog, check, rules};
+use crate::{Catalog, Files, check, rules};
 
 /// Where option catalogs are. They are the only files that are not text, and are read when they are asked for.
 const OPTIONS: &str = "options/";
@@ -51,7 +51,7 @@ impl Report<'_> {
 
 /// Reads all files; what it returns is of use only if no error was added. `whole`: nothing was left out, so that the files can
 /// be checked against each other.
-pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, whole: bool, errors: &mut Vec<CatalogError>) -> Catalog {
+pub(crate) fn load(files: &Files, whole: bool, errors: &mut Vec<CatalogError>) -> Catalog {
     let mut parsed = Parsed::default();
     for (path, bytes) in files {
         if path.starts_with(OPTIONS) {
@@ -81,7 +81,7 @@ pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, whole: bool, errors: &mut 
         }
         rules::check(&parsed, errors);
     }
-    assemble(parsed, files)
+    assemble(parsed, files, whole)
 }
 
 fn parse_all(parsed: &mut Parsed, errors: &mut Vec<CatalogError>) {
@@ -151,11 +151,11 @@ fn error_of(path: &str, problem: Problem) -> CatalogError {
     }
 }
 
-fn digest(files: &BTreeMap<String, Vec<u8>>) -> String {
+fn digest(files: &Files) -> String {
     // Lengths keep two different sets of files from giving the same bytes.
     let mut hash = Sha256::new();
     for (path, bytes) in files {
-        for part in [path.as_bytes(), bytes.as_slice()] {
+        for part in [path.as_bytes(), bytes] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -163,7 +163,7 @@ fn digest(files: &BTreeMap<String, Vec<u8>>) -> String {
     ffu_model::digest::hex(&hash.finalize())
 }
 
-fn assemble(parsed: Parsed, files: &BTreeMap<String, Vec<u8>>) -> Catalog {
+fn assemble(parsed: Parsed, files: &Files, whole: bool) -> Catalog {
     let (series, skips) = parsed.series.map(|file| (file.series, file.skip)).unwrap_or_default();
     let (environments, missing) = parsed
         .environments
@@ -181,7 +181,8 @@ fn assemble(parsed: Parsed, files: &BTreeMap<String, Vec<u8>>) -> Catalog {
         locks: parsed.locks,
         rules: parsed.rules.into_values().flatten().collect(),
         options: OptionStore::default(),
-        digest: digest(files),
+        // A part decides nothing that a plan would have to be compared with.
+        digest: if whole { digest(files) } else { String::new() },
     };
     let order = catalog.series.iter().map(|entry| entry.id.clone()).collect();
     let packed = files.iter().filter(|(path, _)| path.starts_with(OPTIONS));

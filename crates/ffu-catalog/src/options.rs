@@ -9,6 +9,7 @@
 
 mod check;
 mod combine;
+mod only;
 mod packed;
 mod set;
 mod store;

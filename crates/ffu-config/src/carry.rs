@@ -1,10 +1,9 @@
 //! How many option names survive each way from one series to another: the numbers of the documentation's table.
 
-use std::collections::HashMap;
-
 use ffu_catalog::options::{OptionSet, ServiceOptions};
 use ffu_catalog::rules::Rule;
 use ffu_model::Series;
+use foldhash::HashMap;
 use serde::Serialize;
 
 use crate::fate::{Branch, End, Lineage, LineageError, advance, meanings};

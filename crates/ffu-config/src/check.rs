@@ -10,7 +10,7 @@ use crate::era::Era;
 use crate::fate::not_dumped;
 use crate::finding::{self, Finding, Severity};
 use crate::migrate::{InputFile, MigrateError, Origin, Place, Side, Uses, read_documents};
-use crate::reading::{FileSet, ReadError, Reading, Source};
+use crate::reading::{FileSet, ReadError, Reading, Schema, Source};
 use crate::values::Value;
 
 /// What to check.
@@ -39,7 +39,8 @@ pub fn check(request: &CheckRequest<'_>) -> Result<Vec<Finding>, MigrateError> {
         .at(request.series)
         .ok_or_else(|| not_dumped(request.options, request.series))?;
     let files = read_documents(request.files, Era::of(request.series))?;
-    let side = Side::new(&set, &files, request.environment, None);
+    let schema = Schema::new(set.iter(), Era::of(request.series));
+    let side = Side::new(&set, schema, &files, request.environment, None);
     let reading = Reading::new(&side.schema, &files, request.environment);
     let mut check = Check {
         service: &request.options.service,

@@ -12,7 +12,9 @@ mod parse;
 mod write;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use foldhash::HashMap;
 
 pub use entry::Entry;
 pub use error::{EditError, ParseError, ParseErrorKind};

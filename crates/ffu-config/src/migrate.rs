@@ -23,12 +23,14 @@ mod work;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use ffu_catalog::options::ServiceOptions;
+use ffu_catalog::options::{OptionSet, ServiceOptions};
 use ffu_catalog::rules::Rule;
 use ffu_model::Series;
 
+use crate::era::Era;
 use crate::fate::{Lineage, LineageError, Name};
 use crate::finding::Finding;
+use crate::reading::Schema;
 use crate::values::Value;
 
 pub use error::MigrateError;
@@ -174,6 +176,9 @@ pub struct Outcome {
 pub struct Migrator<'a> {
     pub(crate) lineage: Lineage<'a>,
     pub(crate) defaults: Vec<defaults::DefaultChange<'a>>,
+    /// The options of the two ends, as readers of files need them.
+    pub(crate) first: Schema<'a>,
+    pub(crate) target: Schema<'a>,
 }
 
 impl<'a> Migrator<'a> {
@@ -184,7 +189,13 @@ impl<'a> Migrator<'a> {
     pub fn new(options: &'a ServiceOptions, rules: &'a [Rule], path: &[Series]) -> Result<Self, LineageError> {
         let lineage = Lineage::new(options, path, rules)?;
         let defaults = defaults::changed(&lineage);
-        Ok(Migrator { lineage, defaults })
+        let schema = |set: &OptionSet<'a>| Schema::new(set.iter(), Era::of(set.series()));
+        Ok(Migrator {
+            first: schema(lineage.first()),
+            target: schema(lineage.target()),
+            lineage,
+            defaults,
+        })
     }
 
     /// Migrates one set of files.

@@ -13,7 +13,9 @@ mod schema;
 mod template;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashSet};
 
 use ffu_catalog::options::Opt;
 

@@ -190,7 +190,7 @@ pub fn is_checked(kind: &OptType) -> bool {
             regex: Some(regex),
             ignore_case,
             ..
-        } => text::compiled(regex, *ignore_case, Era::NEWEST).is_some(),
+        } => text::compiled(regex, *ignore_case, Era::NEWEST.python2).is_some(),
         OptType::List { item, .. } => is_checked(item),
         OptType::Dict { value, key, .. } => is_checked(value) && key.as_deref().is_none_or(is_checked),
         OptType::Other { .. } => false,

@@ -1,6 +1,8 @@
 //! What an option catalog must fulfil, so that those who read it need no second look.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use ffu_model::cloud::is_name;
 

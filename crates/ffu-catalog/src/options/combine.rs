@@ -1,6 +1,8 @@
 //! Several option catalogs of one service made one: the dumps of single series, or a catalog and a vendor's addition.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use ffu_model::Series;
 

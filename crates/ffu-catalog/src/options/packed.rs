@@ -1,12 +1,11 @@
 //! Option catalogs as bytes: JSON in a zstd frame. Such bytes also come from overlays, so they are not trusted.
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use ffu_model::Series;
-use serde_json::value::RawValue;
 
-use super::types::{AuthPlugin, DynamicGroup, NotDumped, SeriesSet, ServiceOptions};
+use super::only::only;
+use super::types::ServiceOptions;
 
 /// Largest packed file that is read, in bytes.
 pub const LARGEST_PACKED: usize = 8 << 20;
@@ -89,7 +88,19 @@ pub fn pack(options: &ServiceOptions) -> Result<Vec<u8>, OptionsError> {
     compressor.window_log(WINDOW_LOG).map_err(failed)?;
     compressor.long_distance_matching(true).map_err(failed)?;
     compressor.include_checksum(true).map_err(failed)?;
-    compressor.compress(&json).map_err(failed)
+    // Two frames that are one text: a reader of options alone leaves the policy packed.
+    let policy = br#","policy":"#;
+    let rules = serde_json::to_vec(&options.policy).map_err(|error| failed(error.into()))?;
+    let split = json.len().checked_sub(policy.len() + rules.len() + 1);
+    let Some((head, tail)) = split
+        .and_then(|at| json.split_at_checked(at))
+        .filter(|(_, tail)| tail.starts_with(policy))
+    else {
+        return compressor.compress(&json).map_err(failed);
+    };
+    let mut packed = compressor.compress(head).map_err(failed)?;
+    packed.extend(compressor.compress(tail).map_err(failed)?);
+    Ok(packed)
 }
 
 /// Unpacks and checks an option catalog.
@@ -106,60 +117,28 @@ pub fn unpack(packed: &[u8]) -> Result<ServiceOptions, OptionsError> {
 /// # Errors
 /// [`OptionsError`], as [`unpack`].
 pub fn unpack_at(packed: &[u8], series: &Series) -> Result<ServiceOptions, OptionsError> {
-    #[derive(serde::Deserialize)]
-    struct Part<'a> {
-        format: u32,
-        service: String,
-        series: Vec<Series>,
-        versions: BTreeMap<Series, String>,
-        #[serde(default)]
-        not_dumped: Vec<NotDumped>,
-        #[serde(borrow)]
-        options: Vec<&'a RawValue>,
-        #[serde(default)]
-        dynamic_groups: Vec<DynamicGroup>,
-        #[serde(default)]
-        auth_plugins: Vec<AuthPlugin>,
-    }
-    #[derive(serde::Deserialize)]
-    struct In {
-        #[serde(rename = "in")]
-        series: SeriesSet,
-    }
-    let json = decompress(packed)?;
-    let failed = |error: serde_json::Error| OptionsError::Json {
-        message: error.to_string(),
-    };
-    let part: Part<'_> = match serde_json::from_slice(&json) {
-        Ok(part) => part,
-        // The whole reading has the better words.
-        Err(error) => return parse(&json).and(Err(failed(error))),
-    };
-    if part.format != FORMAT {
-        return Err(OptionsError::Format { found: part.format });
-    }
-    let at = part.series.iter().position(|one| one == series);
-    let mut options = Vec::new();
-    for raw in part.options {
-        let set = serde_json::from_str::<In>(raw.get()).map_err(failed)?.series;
-        if at.is_some_and(|at| set.holds(at)) {
-            options.push(serde_json::from_str(raw.get()).map_err(failed)?);
+    if let Some(frame) = first_of_two(packed) {
+        let mut json = decompress(frame)?;
+        json.push(b'}');
+        // Any other order of things in it is for the whole reading, which has the better words for mistakes, too.
+        if let Ok(part) = only(&json, series) {
+            part.check()?;
+            return Ok(part);
         }
     }
-    let part = ServiceOptions {
-        format: part.format,
-        service: part.service,
-        series: part.series,
-        versions: part.versions,
-        policy_files: Vec::new(),
-        not_dumped: part.not_dumped,
-        options,
-        dynamic_groups: part.dynamic_groups,
-        auth_plugins: part.auth_plugins,
-        policy: Vec::new(),
-    };
-    part.check()?;
-    Ok(part)
+    let mut whole = unpack(packed)?;
+    let at = whole.position(series);
+    whole
+        .options
+        .retain(|option| at.is_some_and(|at| option.series.holds(at)));
+    whole.policy.clear();
+    Ok(whole)
+}
+
+/// The first frame, where there are several.
+fn first_of_two(packed: &[u8]) -> Option<&[u8]> {
+    let length = zstd::zstd_safe::find_frame_compressed_size(packed).ok()?;
+    packed.get(..length).filter(|first| first.len() < packed.len())
 }
 
 fn decompress(packed: &[u8]) -> Result<Vec<u8>, OptionsError> {
@@ -169,9 +148,19 @@ fn decompress(packed: &[u8]) -> Result<Vec<u8>, OptionsError> {
     let failed = |error: std::io::Error| OptionsError::Zstd {
         message: error.to_string(),
     };
+    let mut json = Vec::new();
     let mut decoder = zstd::stream::read::Decoder::new(packed).map_err(failed)?;
     decoder.window_log_max(WINDOW_LOG).map_err(failed)?;
-    let mut json = Vec::new();
+    if let Ok(Some(size)) = zstd::zstd_safe::get_frame_content_size(packed)
+        && size <= LARGEST_UNPACKED as u64
+        && first_of_two(packed).is_none()
+    {
+        // Straight into its place: no window of its own, no growing.
+        let size = usize::try_from(size).unwrap_or(LARGEST_UNPACKED);
+        return zstd::bulk::Decompressor::new()
+            .and_then(|mut decompressor| decompressor.decompress(packed, size))
+            .map_err(failed);
+    }
     decoder
         .take(LARGEST_UNPACKED as u64 + 1)
         .read_to_end(&mut json)

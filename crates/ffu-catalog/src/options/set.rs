@@ -1,6 +1,9 @@
 //! The options and the policy of one series, with the indexes that a reader of files needs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use ffu_model::Series;
 
@@ -41,22 +44,20 @@ impl ServiceOptions {
     /// The options of a series; `None` where there is no dump of it.
     pub fn at(&self, series: &Series) -> Option<OptionSet<'_>> {
         let position = self.position(series)?;
-        let mut set = OptionSet {
-            service: self,
-            position,
-            names: HashMap::new(),
-            aliases: HashMap::new(),
-            groups: BTreeMap::new(),
-        };
+        let mut index = Index::default();
         for option in self.options.iter().filter(|option| option.series.holds(position)) {
-            set.names.entry(&option.group).or_default().insert(&option.name, option);
-            set.groups.entry(&option.group).or_default().push(option);
+            index.names.entry(&option.group).or_default().insert(&option.name, option);
+            index.groups.entry(&option.group).or_default().push(option);
             for old in &option.aliases {
-                let names = set.aliases.entry(&old.group).or_default();
+                let names = index.aliases.entry(&old.group).or_default();
                 names.entry(&old.name).or_default().push(option);
             }
         }
-        Some(set)
+        Some(OptionSet {
+            service: self,
+            position,
+            index: Arc::new(index),
+        })
     }
 
     /// The policy of a series; `None` where there is no dump of it.
@@ -81,6 +82,11 @@ impl ServiceOptions {
 pub struct OptionSet<'a> {
     service: &'a ServiceOptions,
     position: usize,
+    index: Arc<Index<'a>>,
+}
+
+#[derive(Debug, Default)]
+struct Index<'a> {
     // Group, then name.
     names: HashMap<&'a str, HashMap<&'a str, &'a Opt>>,
     aliases: HashMap<&'a str, HashMap<&'a str, Vec<&'a Opt>>>,
@@ -105,38 +111,38 @@ impl<'a> OptionSet<'a> {
 
     /// The option of that group (lower case, or `DEFAULT`) and name (with underscores).
     pub fn get(&self, group: &str, name: &str) -> Option<&'a Opt> {
-        self.names.get(group)?.get(name).copied()
+        self.index.names.get(group)?.get(name).copied()
     }
 
     /// The options that answer to an old spelling; several where one was split.
     pub fn by_alias(&self, group: &str, name: &str) -> &[&'a Opt] {
-        let names = self.aliases.get(group);
+        let names = self.index.aliases.get(group);
         names.and_then(|names| names.get(name)).map_or(&[], Vec::as_slice)
     }
 
     /// Its groups, in the order of their names.
     pub fn groups(&self) -> impl Iterator<Item = &'a str> {
-        self.groups.keys().copied()
+        self.index.groups.keys().copied()
     }
 
     /// The options of a group, in the order of their names; none where there is no such group.
     pub fn group(&self, group: &str) -> &[&'a Opt] {
-        self.groups.get(group).map_or(&[], Vec::as_slice)
+        self.index.groups.get(group).map_or(&[], Vec::as_slice)
     }
 
     /// All options, by group and name.
     pub fn iter(&self) -> impl Iterator<Item = &'a Opt> {
-        self.groups.values().flatten().copied()
+        self.index.groups.values().flatten().copied()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.groups.values().map(Vec::len).sum()
+        self.index.groups.values().map(Vec::len).sum()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+        self.index.groups.is_empty()
     }
 
     /// The kinds of groups whose names the operator chooses, in this series.

@@ -1,5 +1,6 @@
 //! The option catalogs of a [`Catalog`](crate::Catalog): bytes until one is asked for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -44,7 +45,7 @@ pub(crate) fn file_name(file: &str) -> Option<FileName<'_>> {
 #[derive(Debug, Default)]
 struct Entry {
     /// Path and bytes; the catalog first, then its additions by name.
-    files: Vec<(String, Vec<u8>)>,
+    files: Vec<(String, Cow<'static, [u8]>)>,
     read: OnceLock<Result<ServiceOptions, OptionsError>>,
 }
 
@@ -57,7 +58,10 @@ pub(crate) struct OptionStore {
 
 impl OptionStore {
     /// Takes the files (path and bytes) as they are; `order` has the catalog's series, oldest first.
-    pub fn new<'a>(order: Vec<Series>, files: impl Iterator<Item = (&'a String, &'a Vec<u8>)>) -> OptionStore {
+    pub fn new<'a>(
+        order: Vec<Series>,
+        files: impl Iterator<Item = (&'a String, &'a Cow<'static, [u8]>)>,
+    ) -> OptionStore {
         let mut services: BTreeMap<String, Entry> = BTreeMap::new();
         for (path, bytes) in files {
             if let Some(name) = name_of(path) {

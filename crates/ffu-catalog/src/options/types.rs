@@ -56,6 +56,10 @@ pub struct NotDumped {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Opt {
+    /// The series in which the option is exactly this. First in a file, so that a reader of one series passes over the
+    /// others without a look at the rest.
+    #[serde(rename = "in")]
+    pub series: SeriesSet,
     /// The group as registered; `DEFAULT` or a lower-case name.
     pub group: String,
     /// `Opt.dest`: the name in a file, with underscores.
@@ -63,9 +67,6 @@ pub struct Opt {
     /// `Opt.name`, where it differs from the name with hyphens turned into underscores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered_name: Option<String>,
-    /// The series in which the option is exactly this.
-    #[serde(rename = "in")]
-    pub series: SeriesSet,
     /// Its type with every constraint.
     #[serde(rename = "type")]
     pub kind: OptType,

@@ -1,12 +1,11 @@
 //! The edits a migration makes. Each is checked first, so that what is written is read back as what was meant, in every era.
 
-use std::collections::HashMap;
-
 use super::entry::encode;
 use super::error::EditError;
 use super::line::{Lines, content};
 use super::{Document, EntryEdit, EntryId, Inserted};
 use crate::era::Era;
+use foldhash::{HashMap, HashMapExt as _};
 
 impl Document {
     /// Gives an entry another key; everything around it stays as it is.

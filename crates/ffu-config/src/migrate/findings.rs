@@ -1,8 +1,7 @@
 //! The words of a migration's findings, and which options they name.
 
-use std::collections::HashSet;
-
 use ffu_model::Series;
+use foldhash::HashSet;
 
 use crate::fate::Name;
 use crate::finding::{Finding, Severity};

@@ -1,7 +1,9 @@
 //! The proof: the effective value of every option that was set, before by the rules of the first series and after by those
 //! of the target. One that differs has a finding that names it, or gets one here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+
+use foldhash::{HashSet, HashSetExt as _};
 
 use ffu_model::secret::mask;
 
@@ -22,7 +24,8 @@ pub(crate) fn prove(
     files: &FileSet,
     environment: &BTreeMap<String, String>,
 ) -> (Proof, Vec<Expectation>) {
-    let side = Side::new(work.lineage.target(), files, environment, Some(work.before));
+    let schema = work.after.schema.bare();
+    let side = Side::new(work.lineage.target(), schema, files, environment, Some(work.before));
     let reading = Reading::new(&side.schema, files, environment);
     let mut proof = Proof::default();
     let mut expectations = Vec::new();

@@ -1,6 +1,8 @@
 //! What one series makes of a set of files: its options, with the groups that come into being because a value names them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use ffu_catalog::options::{Opt, OptionSet};
 
@@ -64,21 +66,22 @@ impl Inst<'_> {
 }
 
 impl<'a> Side<'a> {
-    /// What a series makes of files. `earlier` is what the series that they were written for makes of them: its groups are
+    /// What a series makes of files; `schema` has its options. `earlier` is what the series that they were written for makes of them: its groups are
     /// there too, though their naming option may have another name now.
     pub fn new(
         set: &OptionSet<'a>,
+        schema: Schema<'a>,
         files: &FileSet,
         environment: &BTreeMap<String, String>,
         earlier: Option<&Side<'a>>,
     ) -> Side<'a> {
-        let era = Era::of(set.series());
+        let era = schema.era();
         let mut side = Side {
             set: set.clone(),
             era,
             added: BTreeMap::new(),
             index: HashMap::new(),
-            schema: Schema::new(set.iter(), era),
+            schema,
             named: BTreeMap::new(),
         };
         side.add_named_groups(files, environment);

@@ -1,10 +1,9 @@
 //! Which entries of a set of files set which options, and which of them count.
 
-use std::collections::HashMap;
-
 use super::side::{Inst, Side};
 use crate::ini::EntryId;
 use crate::reading::FileSet;
+use foldhash::{HashMap, HashMapExt as _};
 
 /// An entry.
 pub(crate) type Place = (usize, EntryId);

@@ -1,6 +1,8 @@
 //! One migration from its files to its outcome: the order of the work, and what its parts share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use ffu_catalog::options::Opt;
 
@@ -162,8 +164,14 @@ pub(super) fn migrate(
 ) -> Result<Outcome, MigrateError> {
     let lineage = &migrator.lineage;
     let files = read_documents(inputs, Era::of(lineage.first().series()))?;
-    let before = Side::new(lineage.first(), &files, environment, None);
-    let after = Side::new(lineage.target(), &files, environment, Some(&before));
+    let before = Side::new(lineage.first(), migrator.first.clone(), &files, environment, None);
+    let after = Side::new(
+        lineage.target(),
+        migrator.target.clone(),
+        &files,
+        environment,
+        Some(&before),
+    );
     let reading = Reading::new(&before.schema, &files, environment);
     let mut uses = Uses::of(&before, &files);
     let variables = environment::variables(&before, environment, &mut uses);

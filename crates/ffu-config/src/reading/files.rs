@@ -1,7 +1,8 @@
 //! The files a service is started with, in order.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::ini::{Document, EntryId};
 

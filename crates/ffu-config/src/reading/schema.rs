@@ -1,8 +1,9 @@
 //! The options that are registered, under every spelling they answer to.
 
-use std::collections::HashMap;
-
 use ffu_catalog::options::Opt;
+use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::era::Era;
 
@@ -10,10 +11,18 @@ use crate::era::Era;
 #[derive(Clone, Debug)]
 pub struct Schema<'a> {
     era: Era,
+    /// What the catalog has: the same for every set of files, so that it is made once.
+    base: Arc<Layer<'a>>,
+    /// What the values of one set of files add; it goes before the base. Its positions follow those of the base.
+    own: Layer<'a>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Layer<'a> {
     options: Vec<Registered<'a>>,
-    /// Group, then name; a position in `options`.
+    /// Group, then name; a position.
     groups: HashMap<String, HashMap<&'a str, usize>>,
-    /// What a reference by an old name finds: group, then name; a position in `options`.
+    /// What a reference by an old name finds: group, then name; a position.
     old: HashMap<String, HashMap<&'a str, usize>>,
 }
 
@@ -21,6 +30,48 @@ pub struct Schema<'a> {
 struct Registered<'a> {
     group: String,
     opt: &'a Opt,
+}
+
+impl<'a> Layer<'a> {
+    fn position(&self, group: &str, name: &str) -> Option<usize> {
+        self.groups.get(group)?.get(name).copied()
+    }
+
+    fn register(&mut self, group: &str, opt: &'a Opt, before: usize) {
+        let position = before + self.options.len();
+        if let Some(known) = self.position(group, &opt.name) {
+            // oslo.config refuses this; the later one counts.
+            if let Some(option) = self.options.get_mut(known - before) {
+                option.opt = opt;
+            }
+            return;
+        }
+        self.options.push(Registered {
+            group: group.to_owned(),
+            opt,
+        });
+        entry(&mut self.groups, group).insert(&opt.name, position);
+        for alias in &opt.aliases {
+            // `_track_deprecated_opts` puts an old name without a group of its own under DEFAULT, whatever the option's.
+            let group = if alias.group == opt.group {
+                "DEFAULT"
+            } else {
+                &alias.group
+            };
+            let names = entry(&mut self.old, group);
+            if !alias.name.contains('-') {
+                names.insert(&alias.name, position);
+            }
+        }
+    }
+}
+
+/// As [`HashMap::entry`], without a new text for a key that is there.
+fn entry<'m, V: Default>(map: &'m mut HashMap<String, V>, key: &str) -> &'m mut V {
+    if !map.contains_key(key) {
+        map.insert(key.to_owned(), V::default());
+    }
+    map.entry(key.to_owned()).or_default()
 }
 
 /// What a name of a reference is.
@@ -39,24 +90,31 @@ pub(super) enum Found<'a> {
 impl<'a> Schema<'a> {
     /// The options as they are in the catalog.
     pub fn new(options: impl IntoIterator<Item = &'a Opt>, era: Era) -> Self {
-        let mut schema = Schema {
-            era,
-            options: Vec::new(),
-            groups: HashMap::new(),
-            old: HashMap::new(),
-        };
+        let mut base = Layer::default();
         for opt in options {
-            schema.register(&opt.group, opt);
+            base.register(&opt.group, opt, 0);
         }
-        schema
+        Schema {
+            era,
+            base: Arc::new(base),
+            own: Layer::default(),
+        }
     }
 
     /// Adds a group that a value names, e.g. one of cinder's `enabled_backends`, with the options it may hold. Their own
     /// group is not looked at, and old names in that group become old names in the new one.
     pub fn add_group(&mut self, name: &str, options: impl IntoIterator<Item = &'a Opt>) {
-        self.groups.entry(name.to_owned()).or_default();
+        entry(&mut self.own.groups, name);
         for opt in options {
-            self.register(name, opt);
+            self.own.register(name, opt, self.base.options.len());
+        }
+    }
+
+    /// As it was before any group was added.
+    pub(crate) fn bare(&self) -> Self {
+        Schema {
+            own: Layer::default(),
+            ..self.clone()
         }
     }
 
@@ -67,80 +125,54 @@ impl<'a> Schema<'a> {
 
     /// Every option with the group it is in.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a Opt)> {
-        self.options.iter().map(|option| (option.group.as_str(), option.opt))
+        let is_replaced = |one: &&Registered<'a>| self.own.position(&one.group, &one.opt.name).is_none();
+        let base = self.base.options.iter().filter(is_replaced);
+        base.chain(&self.own.options).map(|one| (one.group.as_str(), one.opt))
     }
 
     /// An option by its current group and name.
     pub fn get(&self, group: &str, name: &str) -> Option<&'a Opt> {
-        let position = self.position(group, name)?;
-        self.options.get(position).map(|option| option.opt)
+        Some(self.at(self.position(group, name)?)?.opt)
     }
 
     /// Whether any option is in a group.
     pub fn has_group(&self, group: &str) -> bool {
-        self.groups.contains_key(group)
+        self.own.groups.contains_key(group) || self.base.groups.contains_key(group)
     }
 
-    fn register(&mut self, group: &str, opt: &'a Opt) {
-        let position = self.options.len();
-        if let Some(known) = self.position(group, &opt.name) {
-            // oslo.config refuses this; the later one counts.
-            if let Some(option) = self.options.get_mut(known) {
-                option.opt = opt;
-            }
-            return;
-        }
-        self.options.push(Registered {
-            group: group.to_owned(),
-            opt,
-        });
-        let names = self.groups.entry(group.to_owned()).or_default();
-        names.insert(&opt.name, position);
-        for alias in &opt.aliases {
-            // `_track_deprecated_opts` puts an old name without a group of its own under DEFAULT, whatever the option's.
-            let group = if alias.group == opt.group {
-                "DEFAULT"
-            } else {
-                &alias.group
-            };
-            let names = self.old.entry(group.to_owned()).or_default();
-            if !alias.name.contains('-') {
-                names.insert(&alias.name, position);
-            }
+    fn at(&self, position: usize) -> Option<&Registered<'a>> {
+        match position.checked_sub(self.base.options.len()) {
+            Some(own) => self.own.options.get(own),
+            None => self.base.options.get(position),
         }
     }
 
     pub(super) fn position(&self, group: &str, name: &str) -> Option<usize> {
-        self.groups.get(group)?.get(name).copied()
+        self.own
+            .position(group, name)
+            .or_else(|| self.base.position(group, name))
     }
 
     /// What a reference finds (`_get_opt_info`); `DEFAULT` stands for no group.
     pub(super) fn find(&self, group: &str, name: &str) -> Found<'a> {
-        let empty = HashMap::new();
-        let options = match self.groups.get(group) {
-            Some(options) => options,
-            None if group == "DEFAULT" => &empty,
-            None => return Found::NoGroup,
-        };
-        let option = |position: usize| match self.options.get(position) {
+        if group != "DEFAULT" && !self.has_group(group) {
+            return Found::NoGroup;
+        }
+        let option = |position: usize| match self.at(position) {
             Some(option) => Found::Option(option.opt),
             None => Found::NoOption,
         };
-        if let Some(position) = options.get(name) {
-            return option(*position);
+        if let Some(position) = self.position(group, name) {
+            return option(position);
         }
-        let old = self.old.get(group).and_then(|names| names.get(name));
-        let Some(real) = old.and_then(|position| self.options.get(*position)) else {
+        let old = |layer: &Layer<'a>| layer.old.get(group).and_then(|names| names.get(name)).copied();
+        let Some(real) = old(&self.own).or_else(|| old(&self.base)).and_then(|at| self.at(at)) else {
             return Found::NoOption;
         };
         let real_name = real.opt.registered_name.as_deref().unwrap_or(&real.opt.name);
-        let options = if real.group == "DEFAULT" {
-            Some(options)
-        } else {
-            self.groups.get(&real.group)
-        };
-        match options.and_then(|options| options.get(real_name)) {
-            Some(position) => option(*position),
+        let in_group = if real.group == "DEFAULT" { group } else { &real.group };
+        match self.position(in_group, real_name) {
+            Some(position) => option(position),
             None => Found::Nothing,
         }
     }
@@ -156,8 +188,8 @@ impl<'a> Schema<'a> {
 
     /// Every spelling of every option, groups as oslo.config compares them.
     pub(super) fn spellings(&self) -> impl Iterator<Item = (String, String)> {
-        self.options.iter().flat_map(|option| {
-            self.names(option.opt, &option.group)
+        self.iter().flat_map(|(group, opt)| {
+            self.names(opt, group)
                 .map(|(group, name)| (self.era.group(group).into_owned(), name.to_owned()))
                 .collect::<Vec<_>>()
         })
