@@ -11,11 +11,11 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-use super::types::{Opt, SeriesSet, ServiceOptions};
+use super::types::{AuthPlugin, Opt, SeriesSet, ServiceOptions};
 
 /// The part of a catalog's text that is about one series, unchecked.
-pub(super) fn only(json: &[u8], series: &Series) -> Result<ServiceOptions, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
+pub(super) fn only(json: &str, series: &Series) -> Result<ServiceOptions, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
     let part = deserializer.deserialize_map(Whole(series))?;
     deserializer.end()?;
     Ok(part)
@@ -52,9 +52,11 @@ impl<'de> Visitor<'de> for Whole<'_> {
                 "versions" => part.versions = map.next_value()?,
                 "not_dumped" => part.not_dumped = map.next_value()?,
                 "dynamic_groups" => part.dynamic_groups = map.next_value()?,
-                "auth_plugins" => part.auth_plugins = map.next_value()?,
                 "options" if !part.series.is_empty() => {
                     options = Some(map.next_value_seed(Options(part.position(self.0)))?);
+                }
+                "auth_plugins" if !part.series.is_empty() => {
+                    part.auth_plugins = map.next_value_seed(Plugins(part.position(self.0)))?;
                 }
                 "policy_files" | "policy" => {
                     map.next_value::<IgnoredAny>()?;
@@ -93,6 +95,66 @@ impl<'de> Visitor<'de> for Options {
             options.extend(option);
         }
         Ok(options)
+    }
+}
+
+/// keystoneauth's plugins with the options of the nth series.
+struct Plugins(Option<usize>);
+
+impl<'de> DeserializeSeed<'de> for Plugins {
+    type Value = Vec<AuthPlugin>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<AuthPlugin>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Plugins {
+    type Value = Vec<AuthPlugin>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of plugins")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<AuthPlugin>, A::Error> {
+        let mut plugins = Vec::new();
+        while let Some(plugin) = seq.next_element_seed(Plugin(self.0))? {
+            plugins.push(plugin);
+        }
+        Ok(plugins)
+    }
+}
+
+struct Plugin(Option<usize>);
+
+impl<'de> DeserializeSeed<'de> for Plugin {
+    type Value = AuthPlugin;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<AuthPlugin, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Plugin {
+    type Value = AuthPlugin;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a plugin")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AuthPlugin, A::Error> {
+        let (mut name, mut options) = (None, None);
+        while let Some(key) = map.next_key::<&str>()? {
+            match key {
+                "name" => name = Some(map.next_value()?),
+                "options" => options = Some(map.next_value_seed(Options(self.0))?),
+                _ => return Err(A::Error::custom("not the fields of a plugin")),
+            }
+        }
+        Ok(AuthPlugin {
+            name: name.ok_or_else(|| A::Error::missing_field("name"))?,
+            options: options.ok_or_else(|| A::Error::missing_field("options"))?,
+        })
     }
 }
 

@@ -120,8 +120,9 @@ pub fn unpack_at(packed: &[u8], series: &Series) -> Result<ServiceOptions, Optio
     if let Some(frame) = first_of_two(packed) {
         let mut json = decompress(frame)?;
         json.push(b'}');
+        let json = std::str::from_utf8(&json).unwrap_or_default();
         // Any other order of things in it is for the whole reading, which has the better words for mistakes, too.
-        if let Ok(part) = only(&json, series) {
+        if let Ok(part) = only(json, series) {
             part.check()?;
             return Ok(part);
         }
@@ -131,6 +132,12 @@ pub fn unpack_at(packed: &[u8], series: &Series) -> Result<ServiceOptions, Optio
     whole
         .options
         .retain(|option| at.is_some_and(|at| option.series.holds(at)));
+    for plugin in &mut whole.auth_plugins {
+        plugin
+            .options
+            .retain(|option| at.is_some_and(|at| option.series.holds(at)));
+    }
+    whole.policy_files.clear();
     whole.policy.clear();
     Ok(whole)
 }

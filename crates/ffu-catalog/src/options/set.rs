@@ -46,7 +46,11 @@ impl ServiceOptions {
         let position = self.position(series)?;
         let mut index = Index::default();
         for option in self.options.iter().filter(|option| option.series.holds(position)) {
-            index.names.entry(&option.group).or_default().insert(&option.name, option);
+            index
+                .names
+                .entry(&option.group)
+                .or_default()
+                .insert(&option.name, option);
             index.groups.entry(&option.group).or_default().push(option);
             for old in &option.aliases {
                 let names = index.aliases.entry(&old.group).or_default();
