@@ -8,7 +8,7 @@ use ffu_model::secret::mask;
 
 use crate::era::Era;
 use crate::fate::not_dumped;
-use crate::finding::{self, Finding, Severity};
+use crate::finding::{self, Finding, Limit, Severity};
 use crate::migrate::{InputFile, MigrateError, Origin, Place, Side, Uses, read_documents};
 use crate::reading::{FileSet, ReadError, Reading, Schema, Source};
 use crate::values::Value;
@@ -47,13 +47,16 @@ pub fn check(request: &CheckRequest<'_>) -> Result<Vec<Finding>, MigrateError> {
         series: request.series,
         files: &files,
         findings: Vec::new(),
+        limit: Limit::default(),
     };
     let uses = Uses::of(&side, &files);
     check.names(&side, &uses);
     check.values(&uses, &reading);
     check.required(&side, &reading);
-    finding::sort(&mut check.findings);
-    Ok(check.findings)
+    let mut findings = check.findings;
+    findings.extend(check.limit.rest());
+    finding::sort(&mut findings);
+    Ok(findings)
 }
 
 struct Check<'c> {
@@ -61,6 +64,7 @@ struct Check<'c> {
     series: &'c Series,
     files: &'c FileSet,
     findings: Vec<Finding>,
+    limit: Limit,
 }
 
 impl Check<'_> {
@@ -73,8 +77,10 @@ impl Check<'_> {
         };
         let subject = format!("{}.{}", entry.group(), entry.key);
         let finding = Finding::new(id, severity, subject, message).remedy(remedy);
-        self.findings
-            .push(finding.at(Some(&file.label), entry.line.unwrap_or(1), 1));
+        let finding = finding.at(Some(&file.label), entry.line.unwrap_or(1), 1);
+        if self.limit.admits(&finding) {
+            self.findings.push(finding);
+        }
     }
 
     fn names(&mut self, side: &Side<'_>, uses: &Uses<'_>) {

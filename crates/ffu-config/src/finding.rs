@@ -1,10 +1,14 @@
 //! What a migration has to say to the operator: one type for options, policy rules and merged files, so that one list and
 //! one set of exit codes serve them all.
 
+mod limit;
+
 use std::fmt;
 
 use ffu_model::Series;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use limit::Limit;
 
 /// How much a finding asks of the operator; the most severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

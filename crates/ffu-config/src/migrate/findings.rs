@@ -4,12 +4,13 @@ use ffu_model::Series;
 use foldhash::HashSet;
 
 use crate::fate::Name;
-use crate::finding::{Finding, Severity};
+use crate::finding::{self, Finding, Limit, Severity};
 
 /// The findings so far.
 #[derive(Default)]
 pub(crate) struct Findings {
     pub list: Vec<Finding>,
+    limit: Limit,
     /// Options of the first series whose changed or lost value a finding tells of.
     named: HashSet<(String, String)>,
 }
@@ -31,7 +32,17 @@ impl Findings {
                     .map(|(group, name)| ((*group).to_owned(), (*name).to_owned())),
             );
         }
-        self.list.push(finding);
+        if self.limit.admits(&finding) {
+            self.list.push(finding);
+        }
+    }
+
+    /// All of them, as they are shown.
+    pub fn into_sorted(self) -> Vec<Finding> {
+        let mut list = self.list;
+        list.extend(self.limit.rest());
+        finding::sort(&mut list);
+        list
     }
 
     pub fn names(&self, group: &str, name: &str) -> bool {

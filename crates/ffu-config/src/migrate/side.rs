@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use ffu_catalog::options::{Opt, OptionSet};
 
@@ -139,7 +139,7 @@ impl<'a> Side<'a> {
     /// The options of several groups; of one name the first.
     fn options_like(&self, groups: &[String]) -> Vec<&'a Opt> {
         let mut options: Vec<&'a Opt> = Vec::new();
-        let mut names = std::collections::HashSet::new();
+        let mut names = HashSet::new();
         for option in groups.iter().flat_map(|group| self.set.group(group)) {
             if names.insert(option.name.as_str()) {
                 options.push(option);
@@ -176,9 +176,10 @@ impl<'a> Side<'a> {
     fn add(&mut self, group: &str, options: Vec<&'a Opt>, origin: &Origin) {
         let mut fresh = Vec::new();
         let list = self.added.entry(group.to_owned()).or_default();
+        let mut names: HashSet<&str> = list.iter().map(|other| other.option.name.as_str()).collect();
         for option in options {
             let taken = self.set.get(group, &option.name).is_some();
-            if taken || list.iter().any(|other| other.option.name == option.name) {
+            if taken || !names.insert(&option.name) {
                 continue;
             }
             for (rank, (in_group, key)) in spellings(group, option).into_iter().enumerate() {

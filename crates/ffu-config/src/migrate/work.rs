@@ -14,7 +14,7 @@ use super::{InputFile, MigrateError, MigratedFile, Migrator, Outcome};
 use super::{apply, defaults, environment, plan, proof};
 use crate::era::Era;
 use crate::fate::Lineage;
-use crate::finding::{self, Finding};
+use crate::finding::Finding;
 use crate::ini::{Document, Entry};
 use crate::reading::{Effective, FileSet, Reading, Source};
 use crate::values::Value;
@@ -216,8 +216,7 @@ pub(super) fn migrate(
     }
     let after_environment = environment::applied(environment, &renamed);
     let (proof, expectations) = proof::prove(&mut work, &after_files, &after_environment);
-    let mut findings = work.findings.list;
-    finding::sort(&mut findings);
+    let findings = work.findings.into_sorted();
     Ok(Outcome {
         files: migrated,
         findings,

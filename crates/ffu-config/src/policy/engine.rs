@@ -132,14 +132,27 @@ impl Settings {
         };
         // oslo.policy 6 (2026.2) has no such option any more: it always enforces.
         let always = !Engine::of(series).reads_json && default("enforce_scope").is_none();
+        let mut policy_file = text("policy_file", "policy.json");
+        // Placement sets its default when it starts, not when it is imported (placement/policy.py `init`), from Wallaby on;
+        // in Stein its own option counted, in Train where there is no `policy.json`.
+        let engine = Engine::of(series);
+        if service.service == "placement" && (engine.falls_back_to_json || default_of_placement(&options).is_some()) {
+            policy_file = default_of_placement(&options).unwrap_or_else(|| "policy.yaml".to_owned());
+        }
         Settings {
             enforce_scope: flag("enforce_scope") || always,
             enforce_new_defaults: flag("enforce_new_defaults"),
             default_rule: text("policy_default_rule", "default"),
-            policy_file: text("policy_file", "policy.json"),
+            policy_file,
             policy_file_is_set: false,
         }
     }
+}
+
+/// `[placement] policy_file`, while there was one.
+fn default_of_placement(options: &Option<ffu_catalog::options::OptionSet<'_>>) -> Option<String> {
+    let option = options.as_ref()?.get("placement", "policy_file")?;
+    option.default.as_ref()?.as_str().map(str::to_owned)
 }
 
 /// A check with all references written out, or why there is none.
