@@ -3,10 +3,10 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ffu
 FFU := target/debug/ffu
 DEMO_SERIES := 2024.1 2024.2 2025.1 2025.2 2026.1
-TEST_SERIES := rocky stein train 2024.1 2024.2 2025.1
+TEST_SERIES := rocky stein train victoria wallaby 2024.1 2024.2 2025.1
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help setup build demo test check marathon bench-hops bench-config catalogs config-table locks heads reference clean
+.PHONY: help setup build demo test check marathon faults bench-hops bench-config bench-window bench-rollback fuzz catalogs config-table locks heads reference clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,7 +22,7 @@ demo: build ## Fast-forward a real lab cloud 2024.1 → 2026.1, and roll a secon
 	@scripts/demo
 
 test: build ## Run every test, the real chains and the kill tests included
-	@scripts/interpreters 3.7 3.11 3.12
+	@scripts/interpreters 3.7 3.8 3.11 3.12
 	@$(FFU) env build $(TEST_SERIES)
 	@cargo nextest run --workspace --profile $(or $(NEXTEST_PROFILE),default)
 
@@ -34,12 +34,28 @@ marathon: build ## Pike → 2026.2, all eighteen hops, unattended (an hour or tw
 	@scripts/interpreters 3.7 3.8 3.9 3.10 3.11 3.12 3.13
 	@scripts/marathon
 
+faults: build ## Every fault, then resume and rollback (an hour or two); writes docs/faults.md: make faults [PARTS="resume outside rollback warm accept extraction"] [MORE=1]
+	@scripts/interpreters 3.7 3.11
+	@$(FFU) env build rocky stein train 2024.1 2024.2
+	@MORE="$(MORE)" scripts/faults $(PARTS)
+
 bench-hops: build ## The documented procedure by hand against `ffu run`, on the same chain, in one run
 	@bench/hops.sh $(or $(CHAIN),2024.1 2024.2 2025.1)
 
 bench-config: setup ## ffu config against oslo-config-validator: CPU, files per second, memory, growth
 	@scripts/interpreters 3.12
 	@bench/config.sh
+
+fuzz: ## Fuzz what reads bytes from outside (needs nightly Rust): make fuzz [SECONDS_EACH=60] [TARGETS="ini merge"]
+	@scripts/fuzz
+
+bench-window: setup ## The window by hand, with ffu run --cold, with ffu run, and its floor (about 45 minutes; CHAIN="train … 2026.1")
+	@scripts/interpreters 3.7 3.8 3.9 3.10 3.11 3.12
+	@cargo build --quiet --release --bin ffu
+	@bench/window.sh $(or $(CHAIN),train ussuri victoria wallaby xena yoga zed 2023.1 2023.2 2024.1 2024.2 2025.1 2025.2 2026.1)
+
+bench-rollback: build ## The way back by copy and rename against mariadb-dump | gzip and loading it (SIZES="512M 1536M 5G")
+	@bench/rollback.sh $(or $(SIZES),512M 1536M 5G)
 
 config-table: build ## Write docs/config-carry.md: what becomes of option names between any two series
 	@scripts/config-table

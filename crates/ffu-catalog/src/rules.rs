@@ -88,6 +88,22 @@ pub enum Change {
         /// Whether most who set it miss nothing, so that it is a matter of choice rather than a loss.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         choice: bool,
+        /// What to write instead, line by line, where that cannot be proven to do the same. `{group.name}` stands for the value
+        /// of that option; of alternatives apart by ` | ` the first one counts whose options all have a value.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        write: Vec<String>,
+    },
+    /// The options are those of another service now, which has a file of its own.
+    AnotherFile {
+        /// The options; `*` stands for any text.
+        options: Vec<String>,
+        /// The service that reads them from [`Rule::since`] on.
+        service: String,
+        /// Its file, below `/etc`: `placement/placement.conf`.
+        file: String,
+        /// Options that it calls otherwise: old name to new name, both `group.name`.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        names: BTreeMap<String, String>,
     },
     /// There is more than one way on, or a value means something that is gone: the option stays as it is, and is reported.
     Decide {
@@ -134,6 +150,7 @@ impl Rule {
             Change::Values { options, .. }
             | Change::NeverEffective { options }
             | Change::FeatureRemoved { options, .. }
+            | Change::AnotherFile { options, .. }
             | Change::Decide { options, .. } => options,
         }
     }
@@ -180,6 +197,19 @@ impl Rule {
         }
         if let Some(bad) = ends.iter().find(|name| name.contains('*')) {
             return wrong(format!("{:?} cannot be where an option goes to", shown(bad)));
+        }
+        if let Change::AnotherFile {
+            service, file, names, ..
+        } = &self.change
+        {
+            let bad = names.iter().flat_map(|(old, new)| [old, new]);
+            if let Some(bad) = bad.into_iter().find(|name| split_name(name).is_none()) {
+                return wrong(format!("{:?} is no option: write group.name", shown(bad)));
+            }
+            let plain = !file.starts_with('/') && file.split('/').all(|part| !part.is_empty() && part != "..");
+            if !plain || !ffu_model::cloud::is_name(service) {
+                return wrong(format!("{:?} is no file of a service below /etc", shown(file)));
+            }
         }
         Ok(())
     }
@@ -290,6 +320,16 @@ mod tests {
             ("DEFAULT.a", "DEFAULT", "is no option: write group.name"),
             ("b.c", "b.*", "cannot be where an option goes to"),
             ("\"x\"", "\"X y\"", "is no name"),
+            (
+                r#"{ is = "move", from = "DEFAULT.a", to = "b.c" }"#,
+                r#"{ is = "another-file", options = ["b.*"], service = "b", file = "../b.conf" }"#,
+                "is no file of a service",
+            ),
+            (
+                r#"{ is = "move", from = "DEFAULT.a", to = "b.c" }"#,
+                r#"{ is = "another-file", options = ["b.*"], service = "b", file = "b/b.conf", names = { "b.c" = "d" } }"#,
+                "is no option: write group.name",
+            ),
         ] {
             let error = rule(&RULE.replace(old, new)).check().unwrap_err().to_string();
             assert!(error.contains(says), "{error}");

@@ -190,11 +190,27 @@ pub struct CommandEntry {
     pub per_cell: bool,
     /// Arguments for the run in a further cell, if they differ.
     pub cell_arguments: Option<Vec<String>>,
+    /// Of a schema command: whether it changes nothing where its databases are at the heads of its series already.
+    #[serde(default)]
+    pub idle_at_heads: bool,
+    /// Of an online migration: counts of the rows it might change. Where all are 0 it changes nothing; where there are none,
+    /// nothing is known.
+    #[serde(default)]
+    pub pending: Vec<PendingEntry>,
     /// Whether it may be repeated after an interruption.
     pub repeatable: bool,
     /// Services (catalog names) that must answer, at the series of the command.
     #[serde(default)]
     pub needs_services: Vec<String>,
+    /// Whether it is for the hops before the last one only, where a command that needs services stands for it at the target.
+    #[serde(default)]
+    pub on_the_way: bool,
+    /// Options for this command alone, beside the deployment's configuration.
+    #[serde(default)]
+    pub options: Vec<CommandOption>,
+    /// Checks (as an upgrade check prints them) whose failure says nothing here.
+    #[serde(default)]
+    pub excused_checks: Vec<String>,
     /// Exit codes; codes that are not listed mean failure.
     pub exit: Vec<ExitEntry>,
     /// Rows that an online migration may find and leave.
@@ -220,6 +236,34 @@ pub struct CommandEntry {
 
 fn config_arguments() -> ConfigStyle {
     ConfigStyle::Arguments
+}
+
+/// An option that one command alone is given.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandOption {
+    /// Section.
+    pub section: String,
+    /// Option.
+    pub option: String,
+    /// Value; never a secret.
+    pub value: String,
+    /// Why, with the source.
+    pub reason: String,
+}
+
+/// A count of rows that an online migration might change; it may count more, never less.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PendingEntry {
+    /// What is counted: the migration's name.
+    pub what: String,
+    /// The role of the database.
+    pub database: String,
+    /// A query with one row and one unsigned integer column.
+    pub query: String,
+    /// Where the condition comes from.
+    pub source: String,
 }
 
 /// Rows that an online migration reports as needed, and that nothing ever moves.

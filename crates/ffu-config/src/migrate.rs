@@ -5,9 +5,11 @@
 //! files are read again by the target's rules: an option whose effective value is not what it was has a finding that names
 //! it, or it gets one.
 
+mod advice;
 mod apply;
 mod defaults;
 mod destiny;
+mod elsewhere;
 mod environment;
 mod error;
 mod findings;
@@ -33,6 +35,7 @@ use crate::finding::Finding;
 use crate::reading::Schema;
 use crate::values::Value;
 
+pub use elsewhere::{Arrived, Departure, LEFT, Reception, receive};
 pub use error::MigrateError;
 pub(crate) use side::{Origin, Side};
 pub(crate) use uses::{Place, Uses};
@@ -169,6 +172,8 @@ pub struct Outcome {
     pub environment: BTreeMap<String, String>,
     /// One for each option that was set and each option of the target that has its value.
     pub expectations: Vec<Expectation>,
+    /// Options that belong into a file of another service now ([`receive`]).
+    pub departures: Vec<Departure>,
 }
 
 /// The knowledge for one service and path, made once for any number of sets of files.

@@ -72,7 +72,10 @@ fn every_rule_is_about_options_that_exist_and_are_gone() {
             }
             let is_gone = matches!(
                 rule.change,
-                Change::FeatureRemoved { .. } | Change::NeverEffective { .. } | Change::Template { .. }
+                Change::FeatureRemoved { .. }
+                    | Change::NeverEffective { .. }
+                    | Change::Template { .. }
+                    | Change::AnotherFile { .. }
             );
             for option in met(&set, rule) {
                 let lives = then.get(&option.group, &option.name).is_some()

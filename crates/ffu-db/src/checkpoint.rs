@@ -10,6 +10,8 @@ mod manifest;
 mod proof;
 mod restore;
 mod saved;
+pub mod standby;
+pub mod strangers;
 
 use std::collections::BTreeSet;
 
@@ -20,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::control::Options;
 pub use manifest::{Manifest, SavedDatabase, SavedDump, SavedFile, load};
 pub use proof::{ProofReport, prove};
-pub use restore::{restore_databases, restore_files};
+pub use restore::{RestoreProof, restore_databases, restore_files, restore_with};
 
 use crate::control::Control;
 use crate::error::DbError;
@@ -89,7 +91,8 @@ fn require_room(dir: &Utf8Path, room: Room) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Makes a checkpoint in a directory, which is created; an unfinished one there is replaced, a whole one never.
+/// Makes a checkpoint in a directory, which is created; an unfinished one there is replaced, a whole one never. Databases of
+/// which [`standby::prepare`] has begun a copy are saved by finishing it, the others by a dump.
 ///
 /// # Errors
 /// [`DbError::NoRoom`] before anything is written, [`DbError::DiskFull`] later, [`DbError::Lost`] when a server goes away,
@@ -117,9 +120,29 @@ pub fn make(
             });
         }
     }
-    require_room(dir, room(dir, databases)?)?;
+    let mut copies = standby::complete(dir, databases, &control)?;
+    let dumped: Vec<Target> = databases
+        .iter()
+        .filter(|d| !copies.contains_key(&d.key))
+        .cloned()
+        .collect();
+    require_room(dir, room(dir, &dumped)?)?;
     manifest::prepare_directory(dir)?;
-    let saved = control.each(databases, |target| dump::save(dir, target, &control))?;
+    let mut saved = Vec::new();
+    for target in databases {
+        if let Some(copied) = copies.remove(&target.key) {
+            saved.push(manifest::SavedDatabase {
+                key: target.key.clone(),
+                server: target.access.service.address(),
+                server_version: target.access.strongest()?.facts().version.clone(),
+                schema: target.access.schema()?.to_owned(),
+                saved: None,
+                copied: Some(copied),
+            });
+        }
+    }
+    saved.extend(control.each(&dumped, |target| dump::save(dir, target, &control))?);
+    saved.sort_by_key(|saved| databases.iter().position(|target| target.key == saved.key));
     let files = saved::copy_all(dir, files)?;
     manifest::write_connections(dir, databases)?;
     let made = Manifest {
@@ -132,17 +155,43 @@ pub fn make(
     Ok(made)
 }
 
+fn remove_manifest(dir: &Utf8Path) -> Result<(), DbError> {
+    let manifest = dir.join(manifest::FILE);
+    match std::fs::remove_file(&manifest) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(DbError::io("cannot remove", manifest, e)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what an attempt to make a checkpoint left in its directory. Copies that [`standby::prepare`] has begun stay.
+///
+/// # Errors
+/// [`DbError::Io`].
+pub fn forget(dir: &Utf8Path) -> Result<(), DbError> {
+    remove_manifest(dir)?;
+    manifest::prepare_directory(dir)
+}
+
+/// Drops the copies of a checkpoint's databases, and the migrated tables that a way back has put aside. Returns the schemas
+/// that were there.
+///
+/// # Errors
+/// Those of servers; it may be repeated.
+pub fn drop_copies(dir: &Utf8Path) -> Result<Vec<String>, DbError> {
+    standby::discard(dir)
+}
+
 /// Deletes a checkpoint; the manifest goes first, so that what is left of an interrupted deletion is no checkpoint.
 ///
 /// # Errors
-/// [`DbError::Io`]; nothing to do if the directory is gone.
+/// [`DbError::Io`], and those of servers if there are copies; nothing to do if the directory is gone.
 pub fn drop_checkpoint(dir: &Utf8Path) -> Result<(), DbError> {
     let gone = |result: std::io::Result<()>, path: &Utf8Path| match result {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(DbError::io("cannot remove", path, e)),
         _ => Ok(()),
     };
-    let manifest = dir.join(manifest::FILE);
-    gone(std::fs::remove_file(&manifest), &manifest)?;
+    remove_manifest(dir)?;
+    drop_copies(dir)?;
     gone(std::fs::remove_dir_all(dir), dir)
 }
 

@@ -260,6 +260,28 @@ pub enum DbError {
         /// Bytes written until then.
         written: u64,
     },
+    /// The server has no room for a copy; what was copied is dropped again, and the databases themselves are untouched.
+    #[error(
+        "{address} has no room left ({message}) while {during}: the databases are untouched; free some space on the server's data directory, or use `ffu plan --checkpoint dump`"
+    )]
+    ServerFull {
+        /// The server.
+        address: String,
+        /// What was going on.
+        during: String,
+        /// The server's words.
+        message: String,
+    },
+    /// A database that cannot be kept as a copy on its own server.
+    #[error(
+        "database {schema:?} cannot have a standby copy: {reason}; `ffu plan --checkpoint dump` saves it by a dump"
+    )]
+    NoStandby {
+        /// The schema.
+        schema: String,
+        /// Why.
+        reason: String,
+    },
     /// A checkpoint that is not whole.
     #[error("checkpoint {path}: {reason}; it cannot be used to go back")]
     BadCheckpoint {
@@ -367,6 +389,11 @@ pub(crate) fn classify(error: mysql::Error, address: &str, user: &str, schema: &
                     address: own(address),
                     during: own(during),
                     reason: message,
+                },
+                1021 | 1114 => DbError::ServerFull {
+                    address: own(address),
+                    during: own(during),
+                    message,
                 },
                 code => DbError::Statement {
                     address: own(address),

@@ -47,7 +47,7 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    fn digest_of(&self) -> String {
+    pub(crate) fn digest_of(&self) -> String {
         let parts = (&self.tables, &self.views, &self.triggers, &self.routines, &self.events);
         // Maps of strings always serialise; an empty text would still differ from every real digest.
         sha256_hex(&serde_json::to_vec(&parts).unwrap_or_default())
@@ -279,7 +279,7 @@ pub(crate) fn table(
 }
 
 /// A definition without what says nothing: the counter, and the order of keys and constraints.
-fn normalised(create: &str) -> String {
+pub(crate) fn normalised(create: &str) -> String {
     let mut head = Vec::new();
     let mut keys = Vec::new();
     for line in create.lines() {

@@ -20,6 +20,7 @@ mod programs;
 mod quote;
 pub mod resolve;
 pub mod server;
+pub mod snapshot;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod url;

@@ -268,7 +268,7 @@ fn free_port(dir: &Utf8Path) -> Result<u16, DbError> {
         .map_err(|e| failed(dir, &format!("no free port: {e}")))
 }
 
-fn random_password(dir: &Utf8Path) -> Result<Secret, DbError> {
+pub(crate) fn random_password(dir: &Utf8Path) -> Result<Secret, DbError> {
     let mut bytes = [0_u8; 18];
     fs::File::open("/dev/urandom")
         .and_then(|mut source| source.read_exact(&mut bytes))

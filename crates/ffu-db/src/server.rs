@@ -270,6 +270,24 @@ impl Session {
         Ok(rows.into_iter().map(texts).collect())
     }
 
+    /// Hands on the rows of one statement as they arrive; `false` ends the reading.
+    pub(crate) fn each_row(
+        &mut self,
+        sql: &str,
+        during: &str,
+        take: &mut dyn FnMut(&mysql::Row) -> Result<bool, DbError>,
+    ) -> Result<(), DbError> {
+        let (address, user, schema) = (self.address.clone(), self.user.clone(), self.schema.clone());
+        let named = |error| classify(error, &address, &user, &schema, during);
+        let rows = self.conn.query_iter(sql).map_err(named)?;
+        for row in rows {
+            if !take(&row.map_err(named)?)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// A statement without a result.
     pub(crate) fn run(&mut self, sql: &str, during: &str) -> Result<(), DbError> {
         self.conn

@@ -54,6 +54,14 @@ impl TestServer {
     /// # Errors
     /// See [`PrivateServer::create`].
     pub fn start() -> Result<Self, DbError> {
+        Self::start_with(&[])
+    }
+
+    /// One with further options of `mariadbd`, each `--name=value`.
+    ///
+    /// # Errors
+    /// See [`PrivateServer::create`].
+    pub fn start_with(extra: &[&str]) -> Result<Self, DbError> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let unique = format!("ffu-db-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
         let dir =
@@ -65,7 +73,7 @@ impl TestServer {
             &dir,
             &Settings {
                 fast: true,
-                ..Settings::default()
+                extra: extra.iter().map(|option| (*option).to_owned()).collect(),
             },
         )?;
         let mut keeper = Command::new("sh")

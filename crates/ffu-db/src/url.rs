@@ -248,6 +248,22 @@ impl ConnectionUrl {
         other
     }
 
+    /// The same kind of connection (driver and its parameters, but for those that say where) to an account on another port
+    /// of this host.
+    pub(crate) fn moved(&self, user: &str, password: &Secret, port: u16, schema: &str) -> Self {
+        const PLACE: [&str; 3] = ["unix_socket", "read_default_file", "read_default_group"];
+        let plain = |key: &str| !PLACE.contains(&key) && !key.starts_with("ssl");
+        ConnectionUrl {
+            scheme: self.scheme.clone(),
+            user: user.to_owned(),
+            password: Some(password.clone()),
+            host: "127.0.0.1".to_owned(),
+            port: Some(port),
+            schema: Some(schema.to_owned()),
+            query: self.query.iter().filter(|(key, _)| plain(key)).cloned().collect(),
+        }
+    }
+
     /// The URL for display, with `***` for the password.
     pub fn without_password(&self) -> String {
         self.text("***")

@@ -3,6 +3,7 @@
 //! Only looks, never writes. What is said about the cloud goes into findings with stable names; errors are kept for what
 //! makes looking impossible. No secret leaves: a cloud file names the configuration file that holds it.
 
+mod beside;
 mod databases;
 mod diagnosis;
 mod drift;

@@ -3,13 +3,13 @@
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use ffu_catalog::Catalog;
 use ffu_catalog::types::Project;
-use ffu_model::cloud::CLOUD_FORMAT;
+use ffu_model::cloud::{CLOUD_FORMAT, FileKind};
 use ffu_model::digest::sha256_hex;
 use ffu_model::{Cloud, CloudProject, ConfigFile, Finding, Severity};
 
 use crate::databases::Databases;
 use crate::error::DiscoverError;
-use crate::{Options, diagnosis, finding, series, services};
+use crate::{Options, beside, diagnosis, finding, series, services};
 
 /// Looks at a deployment of plain services below `root`.
 ///
@@ -17,7 +17,7 @@ use crate::{Options, diagnosis, finding, series, services};
 /// `connection-unusable`, `server-unsupported`, `server-read-only`, `database-missing`, `database-empty`,
 /// `database-shared`, `engine-not-transactional`, `several-servers`, `unknown-schema-heads`, `half-migrated`,
 /// `legacy-remainder-skipped`, `mixed-series`, `series-ambiguous`, `series-disagrees`,
-/// `admin-elsewhere`.
+/// `admin-elsewhere`, `config-not-carried`.
 ///
 /// # Errors
 /// [`DiscoverError`]: no deployment there, databases that do not answer or may not be read (all of them at once).
@@ -36,12 +36,17 @@ pub fn discover_plain(root: &Utf8Path, catalog: &Catalog, options: &Options) -> 
         if config_files.is_empty() {
             continue;
         }
-        let found = databases.of_project(project, &config_files);
+        let options: Vec<ConfigFile> = config_files.clone();
+        let mut config_files = config_files;
+        let mut beside_findings = Vec::new();
+        beside::add(&etc, &project.name, &mut config_files, &mut beside_findings);
+        let found = databases.of_project(project, &options);
         // A project whose only database is optional and not there (placement before its extraction) is not one yet.
         let optional = project.database.iter().all(|entry| entry.since.is_some());
         if found.is_empty() && optional && !databases.findings.iter().any(|f| is_blocker_of(f, &project.name)) {
             continue;
         }
+        config_findings.append(&mut beside_findings);
         projects.push(CloudProject {
             project: project.name.clone(),
             series: None,
@@ -151,6 +156,7 @@ fn configuration(etc: &Utf8Path, project: &Project, has_service: bool, findings:
             Ok(text) => files.push(ConfigFile {
                 path,
                 sha256: sha256_hex(text.as_bytes()),
+                kind: FileKind::Options,
             }),
             Err(ffu_db::oslo::ConfigError::FileMissing { .. }) if !(entry.required && deployed) => {}
             Err(error) => {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use ffu_model::Plan;
 use ffu_model::event::{EventKind, RunState, StepResult};
+use ffu_model::fault;
 use ffu_model::step::{Action, Phase, Step};
 use ffu_model::stop::{StopFlag, StopLevel};
 
@@ -179,6 +180,7 @@ impl<'a> Dispatcher<'a, '_> {
             scope.spawn(move || {
                 let begun = Instant::now();
                 let performed = performer.perform(step, attempt);
+                fault::point("after-effect", &step.id);
                 let _ = sender.send(Ended {
                     at,
                     attempt,
@@ -250,7 +252,7 @@ fn resolve_unknown(
             Inspection::Complete(detail) => (true, detail),
             Inspection::Incomplete(detail) => (false, detail),
             Inspection::Stuck(detail) => {
-                let event = journal.write(EventKind::UnknownResolved {
+                let event = journal.settle(EventKind::UnknownResolved {
                     step: id.clone(),
                     detail: detail.clone(),
                     complete: false,
@@ -261,7 +263,7 @@ fn resolve_unknown(
                 )));
             }
         };
-        let event = journal.write(EventKind::UnknownResolved {
+        let event = journal.settle(EventKind::UnknownResolved {
             step: id.clone(),
             detail: detail.clone(),
             complete,
@@ -272,7 +274,7 @@ fn resolve_unknown(
         } else {
             StepResult::Interrupted
         };
-        let event = journal.write(EventKind::Outcome {
+        let event = journal.settle(EventKind::Outcome {
             step: id,
             attempt,
             result,

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ffu_model::event::{Event, EventKind, JOURNAL_FORMAT};
+use ffu_model::fault;
 use jiff::Timestamp;
 
 use crate::error::EngineError;
@@ -18,6 +19,8 @@ pub struct Journal {
     next: u64,
     observer: Option<Observer>,
     broken: bool,
+    /// The lines being written settle what an earlier process left open.
+    settling: bool,
 }
 
 struct Observer(Box<dyn FnMut(&Event) + Send>);
@@ -42,6 +45,7 @@ impl Journal {
             next: 1,
             observer: None,
             broken: false,
+            settling: false,
         })
     }
 
@@ -67,6 +71,7 @@ impl Journal {
                 next,
                 observer: None,
                 broken: false,
+                settling: false,
             },
             events,
         ))
@@ -82,12 +87,36 @@ impl Journal {
             next: 1,
             observer: None,
             broken: false,
+            settling: false,
         }
     }
 
     /// Calls `observer` with every event after it is on disk.
     pub fn observe(&mut self, observer: impl FnMut(&Event) + Send + 'static) {
         self.observer = Some(Observer(Box::new(observer)));
+    }
+
+    /// Leaves half a line behind, as a device does that loses power, if a test wants that here.
+    #[cfg(debug_assertions)]
+    fn tear(&mut self, kind: &EventKind, line: &[u8]) {
+        let due = match kind {
+            EventKind::Intent { step, .. } => fault::is_due("torn-intent", step),
+            EventKind::Outcome { step, .. } => fault::is_due("torn-outcome", step),
+            _ => false,
+        };
+        if due {
+            let half = line.get(..line.len() / 2).unwrap_or_default();
+            let _ = self.file.write_all(half).and_then(|()| self.file.sync_data());
+            fault::die();
+        }
+    }
+
+    /// As [`Journal::write`], for what a later process finds out about a step that was left open.
+    pub(crate) fn settle(&mut self, kind: EventKind) -> Result<Event, EngineError> {
+        self.settling = true;
+        let written = self.write(kind);
+        self.settling = false;
+        written
     }
 
     /// Writes one event and syncs it. Once this has failed every later call fails, too.
@@ -105,16 +134,35 @@ impl Journal {
         };
         let mut line = serde_json::to_vec(&event).map_err(|error| write_error(&self.path, &error))?;
         line.push(b'\n');
+        let (before, after, place) = points(&event.kind, self.settling);
+        fault::point(before, place);
+        #[cfg(debug_assertions)]
+        self.tear(&event.kind, &line);
         let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             self.broken = true;
             return Err(write_error(&self.path, &error));
         }
+        fault::point(after, place);
         self.next += 1;
         if let Some(observer) = &mut self.observer {
             (observer.0)(&event);
         }
         Ok(event)
+    }
+}
+
+/// Where a test may stop the world around a line, see [`ffu_model::fault`]: before it, after it, and what it is about.
+fn points(kind: &EventKind, settling: bool) -> (&'static str, &'static str, &str) {
+    match kind {
+        EventKind::RunCreated { run, .. } => ("before-created", "after-created", run),
+        EventKind::Attached { purpose, .. } => ("before-attached", "after-attached", purpose),
+        EventKind::Intent { step, .. } => ("before-intent", "after-intent", step),
+        EventKind::Outcome { step, .. } if !settling => ("before-outcome", "after-outcome", step),
+        EventKind::Outcome { step, .. } => ("before-settled", "after-settled", step),
+        EventKind::UnknownResolved { step, .. } => ("before-resolved", "after-resolved", step),
+        EventKind::TakenAsDone { step } => ("before-taken", "after-taken", step),
+        EventKind::Ended { .. } => ("before-ended", "after-ended", "run"),
     }
 }
 

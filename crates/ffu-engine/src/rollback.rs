@@ -1,9 +1,11 @@
-//! Taking a run back to its checkpoint. Every action may be repeated, so a rollback that is killed is simply started again.
+//! Taking a run back to its checkpoint. A rollback that is killed is simply started again: what was done stays done, and the
+//! action it was killed in may be repeated.
 
 use std::time::Instant;
 
 use ffu_model::Plan;
 use ffu_model::event::{EventKind, RunState};
+use ffu_model::fault;
 use ffu_model::step::Phase;
 
 use crate::error::EngineError;
@@ -53,6 +55,11 @@ pub fn rollback(
 ) -> Result<RunState, EngineError> {
     allowed(plan, view)?;
     for action in RollbackAction::ALL {
+        // What an earlier process did is not done again: the old services may be up by now, and what they have written since
+        // is no part of the run.
+        if view.is_done(action.id()) {
+            continue;
+        }
         let attempt = view.next_attempt(action.id());
         let event = journal.write(EventKind::Intent {
             step: action.id().to_owned(),
@@ -61,6 +68,7 @@ pub fn rollback(
         view.add(&event);
         let begun = Instant::now();
         let performed = performer.take_back(action);
+        fault::point("after-effect", action.id());
         let good = performed.result.is_good();
         let event = journal.write(EventKind::Outcome {
             step: action.id().to_owned(),

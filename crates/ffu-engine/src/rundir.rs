@@ -15,6 +15,9 @@ use crate::error::EngineError;
 use crate::journal::{Journal, read_journal};
 use crate::view::RunView;
 
+/// How a run's id begins.
+const ID_TIME: &str = "%Y%m%dT%H%M%S";
+
 /// `$XDG_STATE_HOME/ffu`, or `--state-dir`.
 #[derive(Clone, Debug)]
 pub struct StateDirectory {
@@ -173,18 +176,32 @@ impl StateDirectory {
         Ok(None)
     }
 
+    /// Ids are in the order in which runs were created, whatever the clock does: who names no run means the last one.
+    fn next_id(&self, now: Timestamp, short: &str) -> Result<String, EngineError> {
+        let written = |time: Timestamp| time.strftime(ID_TIME).to_string();
+        let latest = self.list()?.pop().and_then(|id| {
+            let time = jiff::civil::DateTime::strptime(ID_TIME, id.split('-').next()?).ok()?;
+            time.to_zoned(jiff::tz::TimeZone::UTC)
+                .ok()?
+                .timestamp()
+                .checked_add(jiff::Span::new().seconds(1))
+                .ok()
+        });
+        let time = latest.map_or(now, |next| next.max(now));
+        Ok(format!("{}-{short}", written(time)))
+    }
+
     /// Creates the directory of a new run, with a copy of the plan and the first line of the journal.
     ///
     /// # Errors
     /// [`EngineError::State`], [`EngineError::JournalWrite`].
     pub fn create(&self, plan: &Plan, bytes: &[u8], program: &str) -> Result<(RunDirectory, Journal), EngineError> {
-        let now = Timestamp::now().strftime("%Y%m%dT%H%M%S").to_string();
         let short: String = plan.id.chars().filter(char::is_ascii_hexdigit).take(8).collect();
-        let mut id = format!("{now}-{short}");
+        let mut id = self.next_id(Timestamp::now(), &short)?;
         let mut nth = 1;
         while self.runs().join(&id).exists() {
             nth += 1;
-            id = format!("{now}-{short}-{nth}");
+            id = format!("{id}-{nth}");
         }
         let directory = RunDirectory {
             path: self.runs().join(&id),
@@ -295,5 +312,40 @@ fn state_error(path: &Utf8Path, error: &dyn std::fmt::Display) -> EngineError {
     EngineError::State {
         path: path.to_owned(),
         reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_run_is_the_last_whatever_the_clock_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDirectory::open(Utf8Path::from_path(dir.path()).unwrap()).unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let mut made = Vec::new();
+        for (now, short) in [
+            ("2026-11-24T12:00:00Z", "ffffffff"),
+            ("2026-11-24T12:00:00.5Z", "00000000"),
+            ("2026-10-01T08:00:00Z", "00000000"),
+            ("2026-11-24T12:30:00Z", "88888888"),
+        ] {
+            let id = state.next_id(at(now), short).unwrap();
+            let run = state.runs().join(&id);
+            fs::create_dir(&run).unwrap();
+            fs::write(run.join("journal.jsonl"), "").unwrap();
+            assert_eq!(state.find(None).unwrap().id, id);
+            made.push(id);
+        }
+        assert_eq!(
+            made,
+            [
+                "20261124T120000-ffffffff",
+                "20261124T120001-00000000",
+                "20261124T120002-00000000",
+                "20261124T123000-88888888"
+            ]
+        );
     }
 }

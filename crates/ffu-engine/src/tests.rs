@@ -219,6 +219,27 @@ fn after_a_crash_at_any_line_resume_and_rollback_both_end_right() {
     }
 }
 
+/// Services that are up again may have written: databases are not brought back a second time.
+#[test]
+fn a_rollback_that_is_killed_goes_on_where_it_was() {
+    let (scratch, plan, world) = (scratch(), diamond(), ScriptedWorld::default());
+    let run = start(&scratch, &plan);
+    go(&plan, &world, Scope::Upgrade, None, &run);
+    let back = |world: &ScriptedWorld| {
+        let (mut journal, events) = Journal::open(&run.journal()).unwrap();
+        let mut view = RunView::from_events(&events);
+        rollback(&plan, world, &mut journal, &mut view).unwrap()
+    };
+    assert_eq!(back(&world), RunState::RolledBack);
+    // Killed when the services had been started and their outcome was not written.
+    let text = std::fs::read_to_string(run.journal()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    std::fs::write(run.journal(), lines[..lines.len() - 2].join("\n") + "\n").unwrap();
+    let later = ScriptedWorld::default();
+    assert_eq!(back(&later), RunState::RolledBack);
+    assert_eq!(*later.log.lock().unwrap(), ["rollback.services"]);
+}
+
 fn world_after(events: &[Event], effect_done: bool) -> ScriptedWorld {
     let world = ScriptedWorld::default();
     for (step, state) in RunView::from_events(events).steps {

@@ -104,6 +104,14 @@ pub enum RunError {
         /// Why.
         source: std::io::Error,
     },
+    /// It ran, and the process that would know how it ended was killed meanwhile.
+    #[error(
+        "nobody saw how {program} ended, because its warm process was killed meanwhile: read its output, then `ffu resume`"
+    )]
+    EndUnknown {
+        /// The program.
+        program: String,
+    },
     /// It could not be started.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -187,6 +195,14 @@ impl HopEnv {
     /// # Errors
     /// [`RunError`]: it was not run, or its output could not be masked.
     pub fn run(&self, command: &ProjectCommand<'_>, stop: &StopFlag) -> Result<Finished, RunError> {
+        let prepared = self.prepare(command)?;
+        let finished = run(&prepared.spec, stop)?;
+        prepared.mask(command)?;
+        Ok(finished)
+    }
+
+    /// What a command is, whichever way it is run.
+    pub(crate) fn prepare(&self, command: &ProjectCommand<'_>) -> Result<Prepared, RunError> {
         if !is_step_id(command.name) {
             return Err(RunError::BadName {
                 name: command.name.chars().take(80).collect(),
@@ -231,18 +247,12 @@ impl HopEnv {
             environment,
             current_dir: home.0.clone(),
             stdout: output.clone(),
-            stderr: output.clone(),
+            stderr: output,
             timeout: command.timeout,
             grace: DEFAULT_GRACE,
             lock_file: command.lock_file.map(Utf8Path::to_owned),
         };
-        let finished = run(&spec, stop)?;
-        mask_file(&output, command.secrets).map_err(|source| RunError::Io {
-            action: "mask the secrets in",
-            path: output,
-            source,
-        })?;
-        Ok(finished)
+        Ok(Prepared { spec, _home: home })
     }
 
     fn config_directory(&self, command: &ProjectCommand<'_>) -> Result<(String, String), RunError> {
@@ -269,6 +279,23 @@ impl HopEnv {
         }
         let text = directory.to_string();
         Ok((variable, text))
+    }
+}
+
+/// A command that can be run, and the private home that it is given.
+pub(crate) struct Prepared {
+    pub spec: Spec,
+    _home: Home,
+}
+
+impl Prepared {
+    /// Masks what it has written.
+    pub(crate) fn mask(&self, command: &ProjectCommand<'_>) -> Result<(), RunError> {
+        mask_file(&self.spec.stdout, command.secrets).map_err(|source| RunError::Io {
+            action: "mask the secrets in",
+            path: self.spec.stdout.clone(),
+            source,
+        })
     }
 }
 

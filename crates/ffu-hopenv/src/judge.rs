@@ -11,7 +11,7 @@ use ffu_model::step::{CommandAction, Meaning, Purpose};
 use ffu_model::{Finding, Severity};
 
 use crate::report::tail;
-use crate::tables::{CheckTable, MigrationTable};
+use crate::tables::{CheckResult, CheckTable, MigrationTable};
 
 /// Size of [`Verdict::excerpt`], in bytes.
 const EXCERPT: usize = 2048;
@@ -154,6 +154,17 @@ fn check(action: &CommandAction, exit: &Exit, seen: &Seen, verdict: &mut Verdict
             verdict
                 .findings
                 .push(finding(action, "upgrade-check-crashed", severity, text, remedy));
+        } else if *exit != Exit::Code(0) && matches!(verdict.meaning, Meaning::Success | Meaning::Warning) {
+            // Whatever the code means of results, there are none: arguments that it does not take look like this.
+            let text = format!(
+                "{} ended with {exit} and printed no results: it checked nothing",
+                action.program
+            );
+            verdict.fail(text.clone());
+            let remedy = "read its output, correct the cause, then `ffu resume`";
+            verdict
+                .findings
+                .push(finding(action, "upgrade-check-silent", Severity::Blocker, text, remedy));
         } else if matches!(verdict.meaning, Meaning::Success | Meaning::Warning) {
             let text = format!("{} ended with {exit} and printed no results", action.program);
             verdict.findings.push(finding(
@@ -165,7 +176,19 @@ fn check(action: &CommandAction, exit: &Exit, seen: &Seen, verdict: &mut Verdict
             ));
         }
     }
-    if let Some(failed) = results.iter().find(|result| result.result == "Failure")
+    let excused = |result: &CheckResult| result.result == "Failure" && action.excused_checks.contains(&result.check);
+    let mut failures = results.iter().filter(|result| result.result == "Failure").peekable();
+    if failures.peek().is_some() && ended && seen.failure.is_none() && failures.all(excused) {
+        // The exit code speaks of these alone.
+        verdict.meaning = Meaning::Success;
+        verdict.note = format!(
+            "no check failed but {}, made elsewhere",
+            action.excused_checks.join(", ")
+        );
+    }
+    if let Some(failed) = results
+        .iter()
+        .find(|result| result.result == "Failure" && !excused(result))
         && verdict.meaning == Meaning::Success
     {
         verdict.fail(format!("it ended with {exit}, but the check {:?} failed", failed.check));
@@ -173,7 +196,10 @@ fn check(action: &CommandAction, exit: &Exit, seen: &Seen, verdict: &mut Verdict
     if results.iter().any(|result| result.result == "Warning") {
         verdict.warn("checks with warnings");
     }
-    for result in results.iter().filter(|result| result.result != "Success") {
+    for result in results
+        .iter()
+        .filter(|result| result.result != "Success" && !excused(result))
+    {
         // The catalog may know that a failure does not matter: then it is shown and does not stop.
         let stops = result.result == "Failure" && verdict.meaning == Meaning::Failure;
         let severity = if stops { Severity::Blocker } else { Severity::Warning };

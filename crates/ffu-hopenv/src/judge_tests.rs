@@ -32,6 +32,8 @@ fn action(purpose: Purpose, program: &str, codes: &[(i32, Meaning)]) -> CommandA
             reason: "it counts what it looked at".into(),
         }],
         expect_heads: Vec::new(),
+        no_op: None,
+        excused_checks: Vec::new(),
         repeatable: true,
         needs_services: Vec::new(),
     }
@@ -284,6 +286,29 @@ fn checks_become_findings() {
         judged(&status(), Exit::Code(0), b"").findings[0].id,
         "upgrade-check-silent"
     );
+}
+
+#[test]
+fn a_check_that_printed_nothing_did_not_pass_whatever_its_code_means() {
+    let mut tolerant = status();
+    tolerant.exit_codes[2].meaning = Meaning::Warning;
+    let usage = b"usage: nova-status [-h] command\nnova-status: error: the following arguments are required: command\n";
+    let verdict = judged(&tolerant, Exit::Code(2), usage);
+    assert_eq!(verdict.meaning, Meaning::Failure, "{}", verdict.note);
+    assert!(verdict.note.contains("printed no results"), "{}", verdict.note);
+}
+
+#[test]
+fn a_check_that_is_made_elsewhere_may_fail_and_no_other() {
+    let mut excusing = status();
+    excusing.excused_checks = vec!["Older than N-1 computes".to_owned()];
+    let verdict = judged(&excusing, Exit::Code(2), checks("Failure").as_bytes());
+    assert_eq!(verdict.meaning, Meaning::Success, "{}", verdict.note);
+    assert!(verdict.findings.is_empty() && verdict.note.contains("Older than N-1 computes"));
+    excusing.excused_checks = vec!["Ironic Flavor Migration".to_owned()];
+    let verdict = judged(&excusing, Exit::Code(2), checks("Failure").as_bytes());
+    assert_eq!(verdict.meaning, Meaning::Failure);
+    assert_eq!(verdict.findings.len(), 1);
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod report;
 mod store;
 mod tables;
 mod variables;
+mod warm;
 
 pub use build::BuildOptions;
 pub use command::{HopEnv, ProjectCommand, RunError};
@@ -32,3 +33,4 @@ pub use interpreter::Interpreter;
 pub use judge::{Verdict, judge};
 pub use masking::mask_file;
 pub use store::{EnvInfo, EnvStore};
+pub use warm::{Cold, DEFAULT_BUDGET, Programs, Ran, SeriesWarmth, WarmPool};

@@ -32,6 +32,8 @@ fn action(program: &str, arguments: &[&str]) -> CommandAction {
         known_exceptions: Vec::new(),
         leftovers: Vec::new(),
         expect_heads: Vec::new(),
+        no_op: None,
+        excused_checks: Vec::new(),
         repeatable: true,
         needs_services: Vec::new(),
     }

@@ -19,7 +19,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
-use crate::proctable;
+use crate::proctable::{self, Stat};
 use ffu_model::stop::StopFlag;
 
 /// How often a running command is looked at.
@@ -219,7 +219,10 @@ fn start_error(spec: &Spec, source: io::Error) -> ProcessError {
 }
 
 /// Opens and locks a lock file; see the module's first lines.
-pub(crate) fn take_lock(path: &Utf8Path) -> Result<File, ProcessError> {
+///
+/// # Errors
+/// [`ProcessError::Lock`]; [`ProcessError::StillRunning`] if a command of another run holds it.
+pub fn take_lock(path: &Utf8Path) -> Result<File, ProcessError> {
     let failed = |source| ProcessError::Lock {
         path: path.to_owned(),
         source,
@@ -245,7 +248,11 @@ pub(crate) fn take_lock(path: &Utf8Path) -> Result<File, ProcessError> {
     }
 }
 
-fn create_output(path: &Utf8Path) -> Result<File, ProcessError> {
+/// Makes a command's output file anew, readable by the owner only.
+///
+/// # Errors
+/// [`ProcessError::Output`].
+pub fn create_output(path: &Utf8Path) -> Result<File, ProcessError> {
     // Output may hold secrets until it has been masked: owner only. Appending keeps two writers from overwriting.
     let open = || {
         match std::fs::remove_file(path) {
@@ -262,10 +269,32 @@ fn create_output(path: &Utf8Path) -> Result<File, ProcessError> {
 
 fn wait(spec: &Spec, mut child: Child, started: Instant, stop: &StopFlag) -> Result<Finished, ProcessError> {
     let pid = child.id().cast_signed();
+    let over = watch(pid, || has_exited(pid), spec, started, stop);
+    let cpu = proctable::stat(pid).map_or(Duration::ZERO, |stat| stat.cpu());
+    // While the leader is not reaped its number belongs to its group: nobody else can be hit.
+    proctable::signal_group(pid, Signal::SIGKILL);
+    let status = child.wait().map_err(|source| ProcessError::Wait {
+        program: spec.program.clone(),
+        source,
+    })?;
+    Ok(Finished {
+        exit: over.ended_by.unwrap_or_else(|| exit_of(status)),
+        duration: over.duration,
+        cpu,
+    })
+}
+
+struct Over {
+    ended_by: Option<Exit>,
+    duration: Duration,
+}
+
+/// Until the leader of a group has ended: by itself, or because its time was over or the operator said so.
+fn watch(pid: i32, mut has_exited: impl FnMut() -> bool, spec: &Spec, started: Instant, stop: &StopFlag) -> Over {
     let mut ended_by = None;
     let mut kill_at = None;
     loop {
-        if has_exited(pid) {
+        if has_exited() {
             break;
         }
         let now = Instant::now();
@@ -288,19 +317,61 @@ fn wait(spec: &Spec, mut child: Child, started: Instant, stop: &StopFlag) -> Res
         }
         std::thread::sleep(POLL);
     }
-    let duration = started.elapsed();
-    let cpu = proctable::stat(pid).map_or(Duration::ZERO, |stat| stat.cpu());
-    // While the leader is not reaped its number belongs to its group: nobody else can be hit.
-    proctable::signal_group(pid, Signal::SIGKILL);
-    let status = child.wait().map_err(|source| ProcessError::Wait {
-        program: spec.program.clone(),
-        source,
-    })?;
-    Ok(Finished {
-        exit: ended_by.unwrap_or_else(|| exit_of(status)),
-        duration,
-        cpu,
-    })
+    Over {
+        ended_by,
+        duration: started.elapsed(),
+    }
+}
+
+/// A living process that leads its own group and that another process has started, and will reap when it is told to.
+#[derive(Clone, Copy, Debug)]
+pub struct Adopted(Stat);
+
+impl Adopted {
+    /// The process of this number; `None` if there is none, or it does not lead a group.
+    pub fn of(pid: i32) -> Option<Self> {
+        proctable::stat(pid)
+            .filter(|stat| stat.is_alive() && stat.group == pid)
+            .map(Adopted)
+    }
+
+    /// What the kernel says of it now; `None` once it has been reaped.
+    fn now(&self) -> Option<Stat> {
+        proctable::stat(self.0.pid).filter(|stat| stat.start == self.0.start)
+    }
+
+    /// As [`run`], for a process that runs already, from `started` on; of `spec` only the limits are used. `reap` is called
+    /// once, when it has ended, and says how.
+    ///
+    /// # Errors
+    /// Those of `reap`.
+    pub fn wait<E>(
+        &self,
+        spec: &Spec,
+        started: Instant,
+        stop: &StopFlag,
+        reap: impl FnOnce() -> Result<Exit, E>,
+    ) -> Result<Finished, E> {
+        let pid = self.0.pid;
+        let over = watch(
+            pid,
+            || !self.now().is_some_and(|stat| stat.is_alive()),
+            spec,
+            started,
+            stop,
+        );
+        let mut cpu = Duration::ZERO;
+        if let Some(stat) = self.now() {
+            cpu = stat.cpu();
+            proctable::signal_group(pid, Signal::SIGKILL);
+        }
+        let exit = reap()?;
+        Ok(Finished {
+            exit: over.ended_by.unwrap_or(exit),
+            duration: over.duration,
+            cpu,
+        })
+    }
 }
 
 /// Whether a child has ended, without reaping it.
@@ -310,7 +381,8 @@ fn has_exited(pid: i32) -> bool {
     !matches!(waitid(Id::Pid(Pid::from_raw(pid)), flags), Ok(WaitStatus::StillAlive))
 }
 
-fn exit_of(status: ExitStatus) -> Exit {
+/// What a status of wait(2) says.
+pub fn exit_of(status: ExitStatus) -> Exit {
     use std::os::unix::process::ExitStatusExt as _;
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Code(code),

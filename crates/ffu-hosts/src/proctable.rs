@@ -51,6 +51,14 @@ pub(crate) fn boot_time() -> Option<i64> {
         .ok()
 }
 
+/// What tells the process of a pid from any other that has had or will have it: clock ticks from the boot of the machine to
+/// its start. Unlike a time of day this does not change when somebody sets the clock. `None` if there is no such process.
+pub fn ticks_at_start(pid: u32) -> Option<u64> {
+    stat(i32::try_from(pid).ok()?)
+        .filter(Stat::is_alive)
+        .map(|stat| stat.start)
+}
+
 /// The entry of a pid, if there is one.
 pub(crate) fn stat(pid: i32) -> Option<Stat> {
     // Names of programs need not be UTF-8.
@@ -138,5 +146,7 @@ mod tests {
         );
         let age = Timestamp::now().as_second() - own.started().unwrap().as_second();
         assert!((-5..86_400).contains(&age), "{age}");
+        assert_eq!(ticks_at_start(std::process::id()), Some(own.start));
+        assert_eq!(ticks_at_start(u32::MAX), None);
     }
 }

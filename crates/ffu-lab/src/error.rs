@@ -39,6 +39,12 @@ pub enum LabError {
         /// Why not.
         why: String,
     },
+    /// No deleted instance, of which more could be made.
+    #[error("the lab in {dir} has no deleted instance to multiply: make it anew with a --size of at least 20")]
+    NothingToMultiply {
+        /// The directory.
+        dir: Utf8PathBuf,
+    },
     /// A lab that was never finished.
     #[error("the lab in {dir} was never finished: `ffu lab down --dir {dir}`, then `ffu lab up` again")]
     Unfinished {

@@ -7,6 +7,8 @@
 //! It is also where a service of the catalog becomes a unit file ([`unit_for`], [`retarget`]), which the engine uses to
 //! start the target's services.
 
+mod beside;
+mod bulk;
 mod config;
 mod contents;
 mod down;

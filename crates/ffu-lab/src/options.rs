@@ -54,6 +54,10 @@ pub struct LabOptions<'a> {
     pub series: Series,
     /// How many instances, 1 to [`LabOptions::LARGEST`]; hosts, ports and allocations follow from it.
     pub size: u32,
+    /// Bytes that nova's databases are filled up to with deleted instances, see [`crate::Lab::fill`].
+    pub bulk: Option<u64>,
+    /// Further options of its `mariadbd`, each `name=value`.
+    pub server_options: &'a [String],
     /// The knowledge.
     pub catalog: &'a Catalog,
     /// The venvs. Labs at Pike and Queens need Rocky's too, and one at Queens Pike's, for packages that are on no index.

@@ -8,6 +8,7 @@ use ffu_hosts::{ServiceManager as _, StopLevel, UnitFile};
 use ffu_model::Series;
 use ffu_model::cloud::ServiceRole;
 
+use crate::beside;
 use crate::config::{self, Facts};
 use crate::error::LabError;
 use crate::graph;
@@ -74,7 +75,7 @@ pub fn up(options: &LabOptions<'_>) -> Result<Lab, LabError> {
         .any(|project| project.name == "placement");
     let is_at = |id: &str| options.catalog.series.iter().position(|entry| entry.id.as_str() == id);
     staged(options, "mariadb", || {
-        let port = server(&lab, &secrets, placement_apart)?;
+        let port = server(&lab, &secrets, placement_apart, options)?;
         lab.set(|file| file.ports.database = port)
     })?;
     let environment = environments.get(&options.series).cloned().unwrap_or_default();
@@ -86,6 +87,9 @@ pub fn up(options: &LabOptions<'_>) -> Result<Lab, LabError> {
         keystone_paste: config::keystone_paste(&environment, Some(at) < is_at("stein")),
     };
     facts.write()?;
+    let mut files = beside::policies(Some(at) < is_at("wallaby"), Some(at) >= is_at("ussuri"));
+    files.extend(beside::shipped(&environment)?);
+    beside::write(&lab.etc(), &files)?;
     seeds::write(&lab, &secrets)?;
     agents(&lab)?;
     let builder = steps::Builder {
@@ -101,6 +105,9 @@ pub fn up(options: &LabOptions<'_>) -> Result<Lab, LabError> {
         return Err(LabError::Stopped {
             dir: lab.dir().to_owned(),
         });
+    }
+    if let Some(bytes) = options.bulk {
+        staged(options, "bulk", || lab.fill(bytes).map(|_| ()))?;
     }
     // The seeds' input holds every password once more; nobody needs it any longer.
     let context = seeds::context_path(&lab);
@@ -131,10 +138,16 @@ fn staged(options: &LabOptions<'_>, name: &str, work: impl FnOnce() -> Result<()
 }
 
 /// Starts the server and makes the databases and accounts. Returns its port.
-fn server(lab: &Lab, secrets: &Secrets, placement_apart: bool) -> Result<u16, LabError> {
+fn server(lab: &Lab, secrets: &Secrets, placement_apart: bool, options: &LabOptions<'_>) -> Result<u16, LabError> {
     // Written at every commit, synced once a second: a killed server loses nothing, only a power cut could.
+    let mut extra = vec!["--innodb-flush-log-at-trx-commit=2".to_owned()];
+    if options.bulk.is_some() {
+        // What somebody with gigabytes of rows would have set.
+        extra.extend(["--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M"].map(str::to_owned));
+    }
+    extra.extend(options.server_options.iter().map(|option| format!("--{option}")));
     let settings = Settings {
-        extra: vec!["--innodb-flush-log-at-trx-commit=2".to_owned()],
+        extra,
         ..Settings::default()
     };
     let server = PrivateServer::create(&lab.server_dir(), &settings)?;

@@ -96,6 +96,43 @@ pub struct ConfigFile {
     pub path: Utf8PathBuf,
     /// SHA-256 of its content.
     pub sha256: String,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "FileKind::is_options")]
+    pub kind: FileKind,
+}
+
+/// What a configuration file is to the service that reads it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileKind {
+    /// Options of oslo.config.
+    #[default]
+    Options,
+    /// Rules of oslo.policy, under a name that some series looks for by itself (`policy.json`, `policy.yaml`).
+    Policy,
+    /// Rules of oslo.policy, in the file that `[oslo_policy] policy_file` names.
+    PolicyNamed,
+    /// Rules of oslo.policy, in a directory of `[oslo_policy] policy_dirs`; read after the policy file, by name.
+    PolicyDirectory,
+    /// A pipeline of PasteDeploy (`api-paste.ini`).
+    Paste,
+    /// `rootwrap.conf`, or a file of filters that it leads to.
+    Rootwrap,
+}
+
+impl FileKind {
+    /// Whether it holds options.
+    pub fn is_options(&self) -> bool {
+        *self == FileKind::Options
+    }
+
+    /// Whether it holds rules of oslo.policy.
+    pub fn is_policy(self) -> bool {
+        matches!(
+            self,
+            FileKind::Policy | FileKind::PolicyNamed | FileKind::PolicyDirectory
+        )
+    }
 }
 
 /// One schema on a server.

@@ -6,19 +6,22 @@
 pub mod cloud;
 pub mod digest;
 pub mod event;
+pub mod fault;
 pub mod finding;
 pub mod plan;
 pub mod query;
+pub mod rehearsal;
 pub mod secret;
 pub mod series;
 pub mod step;
 pub mod stop;
 
 pub use cloud::{
-    Cloud, CloudDatabase, CloudProject, CloudService, ConfigFile, ConnectionRef, DatabaseKey, DatabaseServer,
+    Cloud, CloudDatabase, CloudProject, CloudService, ConfigFile, ConnectionRef, DatabaseKey, DatabaseServer, FileKind,
 };
 pub use event::{Event, EventKind, RunState, StepResult};
 pub use finding::{Finding, Severity};
 pub use plan::{Plan, PlanningReport, Policy};
+pub use rehearsal::Rehearsal;
 pub use series::{Hop, Series};
 pub use step::{Action, Phase, Step};

@@ -26,6 +26,46 @@ pub struct Policy {
     /// What is done with the services' configuration files.
     #[serde(default)]
     pub configuration: ConfigurationPolicy,
+    /// How the databases' way back is made.
+    #[serde(default, skip_serializing_if = "CheckpointMethod::is_auto")]
+    pub checkpoint: CheckpointMethod,
+    /// MiB a second that copying ahead of the window may move at most; without it as fast as it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_limit_mib: Option<u64>,
+    /// Whether every hop compares what must not change and starts the services that upgrade checks ask, instead of the end alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub thorough: bool,
+}
+
+/// How the databases' way back is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckpointMethod {
+    /// A copy on the same server where one can be made, a dump of the other databases.
+    #[default]
+    Auto,
+    /// A copy of every database on the same server: begun before the freeze, finished and proven in the window; the way back
+    /// is a rename.
+    Copy,
+    /// A dump of every database, made in the window; the way back loads it.
+    Dump,
+}
+
+impl CheckpointMethod {
+    /// Whether nothing was asked for.
+    pub fn is_auto(&self) -> bool {
+        *self == CheckpointMethod::Auto
+    }
+
+    /// Whether it is the one that plans had before there was a choice.
+    pub fn is_dump(&self) -> bool {
+        *self == CheckpointMethod::Dump
+    }
+
+    /// What a plan without a word about it means.
+    pub fn dump() -> Self {
+        CheckpointMethod::Dump
+    }
 }
 
 /// What is done with the services' configuration files.
@@ -59,6 +99,9 @@ impl Default for Policy {
             drain_deadline_seconds: 300,
             checkpoint_proof: CheckpointProof::Restore,
             configuration: ConfigurationPolicy::Migrate,
+            checkpoint: CheckpointMethod::Auto,
+            copy_limit_mib: None,
+            thorough: false,
         }
     }
 }
@@ -107,6 +150,9 @@ pub struct PlanningReport {
     pub window_ms: u64,
     /// The steps of the critical path.
     pub critical_path: Vec<String>,
+    /// Present if a rehearsal measured what the estimates are made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<crate::rehearsal::MeasuredEstimates>,
 }
 
 impl Plan {

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::cloud::{ConnectionRef, DatabaseKey};
+use crate::plan::CheckpointMethod;
 use crate::series::{Hop, Series};
 
 /// The phases of a run, in their only order.
@@ -177,12 +178,28 @@ pub enum Action {
         /// What is compared, with the places at this point of the run.
         invariants: Vec<Invariant>,
     },
-    /// Makes the way back: dumps databases, copies files, verifies both.
+    /// Begins the databases' copies while they are in use; nothing of them is changed or locked.
+    PrepareCheckpoint {
+        /// The databases that exist.
+        databases: Vec<DatabaseKey>,
+        /// Whether a database that cannot have a copy stops the run.
+        method: CheckpointMethod,
+        /// MiB a second at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit_mib: Option<u64>,
+    },
+    /// Makes the way back: finishes the databases' copies or dumps them, copies files, verifies all.
     Checkpoint {
         /// The databases, those that do not exist yet included.
         databases: Vec<DatabaseKey>,
         /// Configuration and unit files.
         files: Vec<Utf8PathBuf>,
+        /// How; plans of before there was a choice dump.
+        #[serde(
+            default = "CheckpointMethod::dump",
+            skip_serializing_if = "CheckpointMethod::is_dump"
+        )]
+        method: CheckpointMethod,
     },
     /// Creates a database on the server of another, with that one's account.
     CreateDatabase {
@@ -275,16 +292,44 @@ pub struct CommandAction {
     /// Names of exceptions whose traceback in the output does not mean failure by itself: the exit code decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_exceptions: Vec<String>,
+    /// Checks of an upgrade check whose failure says nothing here: they are made elsewhere in the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excused_checks: Vec<String>,
     /// Rows that an online migration may find and leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leftovers: Vec<Leftover>,
     /// Schema heads that must be there afterwards; they also decide after a crash.
     pub expect_heads: Vec<ExpectedHeads>,
+    /// What proves that the command would change nothing; absent where nothing can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_op: Option<NoOp>,
     /// Whether the command may be run again when it was interrupted.
     pub repeatable: bool,
     /// Service units that must answer while it runs (upgrade checks of nova).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs_services: Vec<String>,
+}
+
+/// What proves that a command would change nothing, so that it need not run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum NoOp {
+    /// The databases are at these heads already, those of the command's own series.
+    Heads(Vec<ExpectedHeads>),
+    /// Each of these counts is 0.
+    Counts(Vec<PendingCount>),
+}
+
+/// A count of rows that a command might have to change; it may count more than that, never less.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PendingCount {
+    /// What is counted.
+    pub what: String,
+    /// The database.
+    pub database: DatabaseKey,
+    /// A query with one row and one unsigned integer column.
+    pub query: String,
 }
 
 /// Rows that an online migration reports as needed, and that nothing ever moves.
@@ -394,22 +439,53 @@ pub struct StagedFile {
     /// Options whose value is a connection that is resolved when the file is written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub connections: Vec<Overlay>,
-    /// How its options are carried to the target before anything is set in it; absent: not at all.
+    /// How its content is carried to the target before anything is set in it; absent: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration: Option<FileMigration>,
+    /// Why it stays as it is, where it is not carried.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kept: String,
 }
 
-/// How a configuration file is carried from one series to another (`ffu config migrate`).
+/// In which way the content of a file is carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Carriage {
+    /// Option by option, as `ffu config migrate` does.
+    #[default]
+    Options,
+    /// Rule by rule, as `ffu policy migrate` does.
+    Policy,
+    /// What upstream changed is applied to the operator's file; upstream's own come from the hop environments.
+    Merge,
+}
+
+impl Carriage {
+    fn is_options(&self) -> bool {
+        *self == Carriage::Options
+    }
+}
+
+/// How a configuration file is carried from one series to another (`ffu config migrate`, `ffu policy migrate`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileMigration {
-    /// The service whose options it holds.
+    /// The service whose file it is.
     pub service: String,
+    /// In which way.
+    #[serde(default, skip_serializing_if = "Carriage::is_options")]
+    pub carriage: Carriage,
     /// All series from the one it was written for to the target, both included.
     pub path: Vec<Series>,
-    /// Files that the service reads before this one.
+    /// Files of the same language that the service reads before this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub read_with: Vec<Utf8PathBuf>,
+    /// Policy files that the service reads after this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_after: Vec<Utf8PathBuf>,
+    /// For a policy file: the option files in which `[oslo_policy]` may be set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<Utf8PathBuf>,
     /// Whether the run goes on although something is lost unless the operator acts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub accept_loss: bool,
@@ -433,7 +509,7 @@ pub struct SetOption {
     pub section: String,
     /// Option.
     pub option: String,
-    /// Value.
+    /// Value; one that begins with `{staged}/` is a path in the run's staging directory.
     pub value: String,
     /// Why, with its source.
     pub reason: String,

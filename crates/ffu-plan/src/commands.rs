@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use ffu_catalog::types::{CommandEntry, Project};
 use ffu_model::cloud::DatabaseKey;
-use ffu_model::step::{Action, CommandAction, ExpectedHeads, Leftover, Overlay, Phase, Purpose, Undo};
+use ffu_model::step::{
+    Action, CommandAction, ExpectedHeads, Leftover, NoOp, Overlay, PendingCount, Phase, Purpose, Undo,
+};
 use ffu_model::{Hop, Series};
 
 use crate::context::Context;
@@ -41,6 +43,7 @@ pub(crate) fn steps_of(
         config_files: [
             context.command_config(project),
             files::command_settings(context, project, series),
+            files::own_settings(project, command),
         ]
         .concat(),
         config_style: command.config_style,
@@ -49,6 +52,7 @@ pub(crate) fn steps_of(
         exit_codes: context.catalog.exits(command, series),
         failure_texts: command.failure_texts.clone(),
         known_exceptions: command.known_exceptions.clone(),
+        excused_checks: command.excused_checks.clone(),
         leftovers: command
             .leftovers
             .iter()
@@ -59,6 +63,7 @@ pub(crate) fn steps_of(
             })
             .collect(),
         expect_heads,
+        no_op: no_op(context, project, command, series)?,
         repeatable: command.repeatable,
         needs_services: units,
     };
@@ -82,6 +87,10 @@ pub(crate) fn steps_of(
             }
             for heads in &mut action.expect_heads {
                 heads.database = key.clone();
+            }
+            if let Some(NoOp::Heads(heads)) = &mut action.no_op {
+                heads.dedup_by(|a, b| a.name == b.name);
+                heads.iter_mut().for_each(|heads| heads.database = key.clone());
             }
             action.overlay = Some(Overlay {
                 section: "database".to_owned(),
@@ -144,12 +153,49 @@ fn expected(
             last.extend(entry.databases.iter().map(|role| (role.as_str(), entry.id.as_str())));
         }
     }
-    let mut heads = Vec::new();
-    for role in command
+    let reached = command
         .databases
         .iter()
-        .filter(|role| last.get(role.as_str()) == Some(&command.id.as_str()))
-    {
+        .filter(|role| last.get(role.as_str()) == Some(&command.id.as_str()));
+    heads_of(context, project, command, series, reached)
+}
+
+/// What proves that the command changes nothing.
+fn no_op(
+    context: &Context<'_>,
+    project: &Project,
+    command: &CommandEntry,
+    series: &Series,
+) -> Result<Option<NoOp>, PlanError> {
+    if command.idle_at_heads {
+        let heads = heads_of(context, project, command, series, command.databases.iter())?;
+        return Ok(Some(NoOp::Heads(heads)));
+    }
+    let counts: Vec<PendingCount> = command
+        .pending
+        .iter()
+        .flat_map(|pending| {
+            let keys = context.role_keys(&project.name, &pending.database, true);
+            keys.into_iter().map(|database| PendingCount {
+                what: pending.what.clone(),
+                database,
+                query: pending.query.clone(),
+            })
+        })
+        .collect();
+    Ok((!counts.is_empty()).then_some(NoOp::Counts(counts)))
+}
+
+/// The heads of a series in the databases of some roles of a command, further cells left out.
+fn heads_of<'r>(
+    context: &Context<'_>,
+    project: &Project,
+    command: &CommandEntry,
+    series: &Series,
+    roles: impl Iterator<Item = &'r String>,
+) -> Result<Vec<ExpectedHeads>, PlanError> {
+    let mut heads = Vec::new();
+    for role in roles {
         let keys: Vec<DatabaseKey> = context
             .role_keys(&project.name, role, true)
             .into_iter()

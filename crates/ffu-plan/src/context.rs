@@ -273,6 +273,13 @@ impl<'a> Context<'a> {
         !gate.target_only || gate.entering == *self.target
     }
 
+    /// Whether checks that ask services are replaced on a hop by what can be asked without them: where the services are not
+    /// started for them, and the target's hop is still to come.
+    pub fn checks_on_the_way(&self, hop: &Hop) -> bool {
+        let served = self.policy.thorough && self.supervised();
+        !served && self.path.last().is_some_and(|last| last.to != hop.to)
+    }
+
     pub fn catalog_commands(&self, project: &'a Project, series: &Series) -> Vec<&'a CommandEntry> {
         self.catalog.commands(project, series)
     }

@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
 use ffu_model::cloud::{DatabaseKey, ServiceManagerKind};
+use ffu_model::plan::CheckpointMethod;
 use ffu_model::step::{Action, DrainWatch, Phase, Purpose, Undo};
 use ffu_model::{CloudService, Severity};
 
 use crate::commands::steps_of;
 use crate::context::Context;
 use crate::error::PlanError;
-use crate::{files, hops};
-
-/// Bytes a second that a dump and its proof are expected to move on a modest server; replaced by rehearsal timings.
-const CHECKPOINT_BYTES_PER_SECOND: u64 = 20_000_000;
+use crate::{carriage, costs, files, hops};
 
 pub(crate) fn prepare(context: &mut Context<'_>) -> Result<(), PlanError> {
     let mut ends = Vec::new();
@@ -64,6 +62,8 @@ pub(crate) fn prepare(context: &mut Context<'_>) -> Result<(), PlanError> {
             "{file} is new at the target; it is made from the present files"
         ));
     }
+    let said = carriage::decisions(context.cloud, &staged, &context.from, context.target);
+    context.report.decisions.extend(said);
     let mut staged = staged;
     staged.extend(files::for_commands(context));
     let step = context.push(
@@ -75,7 +75,29 @@ pub(crate) fn prepare(context: &mut Context<'_>) -> Result<(), PlanError> {
     step.needs = vec!["prepare.databases".to_owned()];
     ends.push("prepare.config".to_owned());
     context.phase_ends = ends;
+    copies(context);
     Ok(())
+}
+
+/// Copies are begun last of all: the shorter the time to the freeze, the less has changed by then.
+fn copies(context: &mut Context<'_>) {
+    if context.policy.checkpoint == CheckpointMethod::Dump {
+        return;
+    }
+    let costs = costs::of(context.cloud);
+    let action = Action::PrepareCheckpoint {
+        databases: context.databases.keys().cloned().collect(),
+        method: context.policy.checkpoint,
+        limit_mib: context.policy.copy_limit_mib,
+    };
+    let limit = context.policy.copy_limit_mib;
+    let needs = context.phase_ends.clone();
+    let title = "Copy the databases beside themselves while the cloud is up";
+    let step = context.push(Phase::Prepare, "prepare.checkpoint", title, action);
+    step.needs = needs;
+    step.estimate_ms = costs.early_ms(limit);
+    step.timeout_seconds = 3_600 + step.estimate_ms / 100;
+    context.phase_ends.push("prepare.checkpoint".to_owned());
 }
 
 pub(crate) fn freeze(context: &mut Context<'_>) -> Result<(), PlanError> {
@@ -197,6 +219,9 @@ pub(crate) fn checkpoint(context: &mut Context<'_>) {
     for project in &context.cloud.projects {
         paths.extend(project.config_files.iter().map(|file| file.path.clone()));
     }
+    // A file that the target reads under another name: if it is not there, going back takes it away.
+    let renamed = files::staged(context).into_iter().filter(|file| file.source.is_some());
+    paths.extend(renamed.map(|file| file.destination));
     if let ServiceManagerKind::Process { directory } = &context.cloud.service_manager {
         paths.extend(
             context
@@ -206,10 +231,12 @@ pub(crate) fn checkpoint(context: &mut Context<'_>) {
                 .map(|s| directory.join(format!("{}.toml", s.unit))),
         );
     }
-    let bytes: u64 = context.cloud.databases().map(|(_, database)| database.bytes).sum();
+    let costs = costs::of(context.cloud);
+    let method = context.policy.checkpoint;
     let action = Action::Checkpoint {
         databases: databases.into_iter().collect(),
         files: paths.into_iter().collect(),
+        method,
     };
     let needs = context
         .phase_ends
@@ -219,17 +246,13 @@ pub(crate) fn checkpoint(context: &mut Context<'_>) {
         .collect();
     let step = context.push(Phase::Checkpoint, "checkpoint", "Make and prove the way back", action);
     step.needs = needs;
-    step.timeout_seconds = 600 + bytes / 1_000_000;
-    step.estimate_ms = 4_000 + bytes.saturating_mul(1_000) / CHECKPOINT_BYTES_PER_SECOND;
-    context.report.decisions.push(format!(
-        "the way back is a dump of {} MiB of tables, made with the control plane stopped and proven {}",
-        bytes / 1_048_576,
-        match context.policy.checkpoint_proof {
-            ffu_model::plan::CheckpointProof::Restore =>
-                "by loading it into scratch schemas and comparing fingerprints",
-            ffu_model::plan::CheckpointProof::Read => "by reading it back (not by loading it)",
-        }
-    ));
+    step.timeout_seconds = 600 + costs.bytes / 1_000_000;
+    step.estimate_ms = match method {
+        CheckpointMethod::Dump => costs.dump_ms(),
+        CheckpointMethod::Auto | CheckpointMethod::Copy => costs.compare_ms(),
+    };
+    let said = costs.decision(method, context.policy.checkpoint_proof, context.policy.copy_limit_mib);
+    context.report.decisions.push(said);
     context.phase_ends = vec!["checkpoint".to_owned(), "freeze.invariants".to_owned()];
 }
 
@@ -366,7 +389,7 @@ pub(crate) fn finish(context: &mut Context<'_>) -> Result<(), PlanError> {
     context
         .report
         .irreversible
-        .push("finish.checkpoint: the dumps are deleted".to_owned());
+        .push("finish.checkpoint: the dumps and copies are deleted".to_owned());
     Ok(())
 }
 

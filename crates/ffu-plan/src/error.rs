@@ -20,6 +20,24 @@ pub enum PlanError {
         /// What discovery said about it.
         reason: String,
     },
+    /// A rehearsal's file that cannot be read.
+    #[error(
+        "{file}: not a rehearsal of this program: {reason}\n  next: name the rehearsal.json that `ffu rehearse` wrote"
+    )]
+    BadRehearsal {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A rehearsal that says nothing about the plan.
+    #[error(
+        "the rehearsal is of something else: {reason}\n  next: `ffu rehearse` this plan, or plan without --from-rehearsal"
+    )]
+    OtherRehearsal {
+        /// What differs.
+        reason: String,
+    },
     /// The cloud has no project.
     #[error(
         "the cloud file names no project, so there is nothing to upgrade\n  next: run `ffu discover` on the deployment"

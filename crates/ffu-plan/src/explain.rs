@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use ffu_model::Plan;
-use ffu_model::step::{Action, Meaning, Undo};
+use ffu_model::plan::CheckpointMethod;
+use ffu_model::step::{Action, Carriage, Meaning, NoOp, StagedFile, Undo};
 
 /// The account of a step, or `None` if the plan has no such step.
 pub fn explain(plan: &Plan, id: &str) -> Option<String> {
@@ -98,6 +99,20 @@ fn action(text: &mut String, action: &Action) {
                     heads.versions.join(", ")
                 );
             }
+            match &command.no_op {
+                Some(NoOp::Heads(_)) => {
+                    let _ = writeln!(
+                        text,
+                        "  not run if the databases are at the heads of {} already",
+                        command.series
+                    );
+                }
+                Some(NoOp::Counts(counts)) => {
+                    let names: Vec<String> = counts.iter().map(|c| format!("{} in {}", c.what, c.database)).collect();
+                    let _ = writeln!(text, "  not run if nothing is counted: {}", names.join(", "));
+                }
+                None => {}
+            }
             let repeat = if command.repeatable {
                 "is run again"
             } else {
@@ -128,9 +143,28 @@ fn action(text: &mut String, action: &Action) {
                 let _ = writeln!(text, "  waits for: {} in {}", watch.what, watch.database);
             }
         }
-        Action::Checkpoint { databases, files } => {
+        Action::PrepareCheckpoint {
+            databases, limit_mib, ..
+        } => {
+            let names: Vec<String> = databases.iter().map(ToString::to_string).collect();
+            let limit = limit_mib.map_or("as fast as it goes".to_owned(), |mib| {
+                format!("{mib} MiB a second at most")
+            });
+            let _ = writeln!(text, "  databases: {}\n  speed:     {limit}", names.join(", "));
+        }
+        Action::Checkpoint {
+            databases,
+            files,
+            method,
+        } => {
             let names: Vec<String> = databases.iter().map(ToString::to_string).collect();
             let _ = writeln!(text, "  databases: {}\n  files:     {}", names.join(", "), files.len());
+            let method = match method {
+                CheckpointMethod::Auto => "copies where they could be begun, dumps of the rest",
+                CheckpointMethod::Copy => "copies",
+                CheckpointMethod::Dump => "dumps",
+            };
+            let _ = writeln!(text, "  method:    {method}");
         }
         Action::CopyTables { from, to, tables, .. } => {
             let _ = writeln!(text, "  copies:    {} from {from} to {to}", tables.join(", "));
@@ -138,6 +172,7 @@ fn action(text: &mut String, action: &Action) {
         Action::StageConfig { files } | Action::InstallConfig { files, .. } => {
             for file in files {
                 let _ = writeln!(text, "  file:      {}", file.destination);
+                let _ = writeln!(text, "    {}", carried(file));
                 for set in &file.set {
                     let _ = writeln!(
                         text,
@@ -157,6 +192,38 @@ fn action(text: &mut String, action: &Action) {
         }
         Action::VerifyEnvironment { .. } | Action::CreateDatabase { .. } | Action::DropCheckpoint { .. } => {}
     }
+}
+
+/// How the content of a file comes about.
+fn carried(file: &StagedFile) -> String {
+    let Some(source) = &file.source else {
+        return "is new at the target".to_owned();
+    };
+    let Some(migration) = &file.migration else {
+        return match file.kept.as_str() {
+            "" => "as it is".to_owned(),
+            why => format!("as it is: {why}"),
+        };
+    };
+    let (Some(from), Some(to)) = (migration.path.first(), migration.path.last()) else {
+        return "as it is".to_owned();
+    };
+    let how = match migration.carriage {
+        Carriage::Options => "option by option",
+        Carriage::Policy => "rule by rule",
+        Carriage::Merge => "by a merge with upstream's of both",
+    };
+    let made = if *source == file.destination {
+        String::new()
+    } else {
+        format!(", made from {source}")
+    };
+    let losses = if migration.accept_loss {
+        "; losses are accepted"
+    } else {
+        ""
+    };
+    format!("carried from {from} to {to} {how}{made}{losses}")
 }
 
 fn meaning(meaning: Meaning) -> &'static str {

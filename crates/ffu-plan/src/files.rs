@@ -1,12 +1,11 @@
 //! Which configuration files the target gets, and what is set in them.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use ffu_catalog::types::SettingEntry;
 use ffu_model::ConnectionRef;
-use ffu_model::cloud::CloudProject;
-use ffu_model::plan::ConfigurationPolicy;
-use ffu_model::step::{CopiedSection, FileMigration, Overlay, SetOption, StagedFile};
+use ffu_model::step::{CopiedSection, Overlay, SetOption, StagedFile};
 
+use crate::carriage::{self, Carrier};
 use crate::context::{Context, strip_suffix};
 
 /// One entry for each configuration file of the target.
@@ -18,7 +17,9 @@ pub(crate) fn staged(context: &Context<'_>) -> Vec<StagedFile> {
             files.extend(new_files(context, project, &etc));
             continue;
         };
+        let carrier = Carrier::new(context, cloud_project);
         for file in &cloud_project.config_files {
+            let way = carrier.way(file);
             let relative = project
                 .config
                 .iter()
@@ -33,57 +34,23 @@ pub(crate) fn staged(context: &Context<'_>) -> Vec<StagedFile> {
             files.push(StagedFile {
                 project: project.name.clone(),
                 source: Some(file.path.clone()),
-                destination: file.path.clone(),
+                destination: way.destination,
                 set,
                 copied_sections: Vec::new(),
                 connections: Vec::new(),
-                migration: migration(context, cloud_project, &file.path),
+                migration: way.migration,
+                kept: way.kept,
             });
         }
     }
+    // Where a file gets the name of another one, which is not read, that one is replaced.
+    let taken: Vec<Utf8PathBuf> = files
+        .iter()
+        .filter(|file| file.source.as_ref().is_some_and(|source| *source != file.destination))
+        .map(|file| file.destination.clone())
+        .collect();
+    files.retain(|file| file.source.as_ref() != Some(&file.destination) || !taken.contains(&file.destination));
     files
-}
-
-/// How an option file is carried; `None` where the policy keeps files, the file has no options, or one of the ends has no
-/// catalog of options.
-fn migration(context: &Context<'_>, project: &CloudProject, file: &Utf8Path) -> Option<FileMigration> {
-    let accept_loss = match context.policy.configuration {
-        ConfigurationPolicy::Keep => return None,
-        ConfigurationPolicy::AcceptLoss => true,
-        ConfigurationPolicy::Migrate => false,
-    };
-    let has_options = |path: &Utf8Path| {
-        let name = path.file_name().unwrap_or_default();
-        (name.ends_with(".conf") || name.ends_with(".ini")) && !name.ends_with("paste.ini")
-    };
-    let options = context.catalog.options(&project.project)?.ok()?;
-    let from = project.series.as_ref()?;
-    let known = options.position(from).is_some() && options.position(context.target).is_some();
-    if !has_options(file) || !known {
-        return None;
-    }
-    let (first, last) = (
-        context.catalog.position(from)?,
-        context.catalog.position(context.target)?,
-    );
-    Some(FileMigration {
-        service: project.project.clone(),
-        path: context
-            .catalog
-            .series
-            .get(first..=last)?
-            .iter()
-            .map(|entry| entry.id.clone())
-            .collect(),
-        read_with: project
-            .config_files
-            .iter()
-            .map(|other| other.path.clone())
-            .take_while(|other| other != file)
-            .filter(|other| has_options(other))
-            .collect(),
-        accept_loss,
-    })
 }
 
 /// The file of a project that an extraction on the path creates.
@@ -112,6 +79,7 @@ fn new_files(context: &Context<'_>, project: &ffu_catalog::types::Project, etc: 
             connection: extraction_connection(context, &extraction.from, &database.schema)?,
         }],
         migration: None,
+        kept: String::new(),
     })
 }
 
@@ -136,12 +104,7 @@ pub(crate) fn for_commands(context: &Context<'_>) -> Vec<StagedFile> {
     let mut files = Vec::new();
     for hop in &context.path {
         for project in &context.projects {
-            let set: Vec<SetOption> = project
-                .command_setting
-                .iter()
-                .filter(|s| context.catalog.holds(&s.since, &s.until, &hop.to))
-                .map(set_option)
-                .collect();
+            let set = options_of_commands(context, project, &hop.to);
             if !set.is_empty() {
                 files.push(StagedFile {
                     project: project.name.clone(),
@@ -151,11 +114,66 @@ pub(crate) fn for_commands(context: &Context<'_>) -> Vec<StagedFile> {
                     copied_sections: Vec::new(),
                     connections: Vec::new(),
                     migration: None,
+                    kept: String::new(),
+                });
+            }
+        }
+    }
+    for project in &context.projects {
+        for command in project.command.iter().filter(|command| !command.options.is_empty()) {
+            let set = command.options.iter().map(|option| SetOption {
+                section: option.section.clone(),
+                option: option.option.clone(),
+                value: option.value.clone(),
+                reason: option.reason.clone(),
+            });
+            let file = own_file(&project.name, &command.id);
+            if files.iter().all(|other| other.destination != file) {
+                files.push(StagedFile {
+                    project: project.name.clone(),
+                    source: None,
+                    destination: file,
+                    set: set.collect(),
+                    copied_sections: Vec::new(),
+                    connections: Vec::new(),
+                    migration: None,
+                    kept: String::new(),
                 });
             }
         }
     }
     files
+}
+
+/// Below the staging directory only, too: the options of one command.
+fn own_file(project: &str, command: &str) -> Utf8PathBuf {
+    Utf8PathBuf::from(format!("/for-commands/{project}-{command}.conf"))
+}
+
+/// The staged file with the options that a command has for itself, if there is one.
+pub(crate) fn own_settings(
+    project: &ffu_catalog::types::Project,
+    command: &ffu_catalog::types::CommandEntry,
+) -> Vec<Utf8PathBuf> {
+    if command.options.is_empty() {
+        return Vec::new();
+    }
+    vec![crate::context::staged_path(&own_file(&project.name, &command.id))]
+}
+
+/// What a project's commands at a series are told beside the deployment's own configuration.
+fn options_of_commands(
+    context: &Context<'_>,
+    project: &ffu_catalog::types::Project,
+    series: &ffu_model::Series,
+) -> Vec<SetOption> {
+    let own = project
+        .command_setting
+        .iter()
+        .filter(|s| context.catalog.holds(&s.since, &s.until, series))
+        .map(set_option);
+    own.chain(carriage::policy_for_commands(context, project, series))
+        .collect()
 }
 
 fn set_option(setting: &SettingEntry) -> SetOption {
@@ -178,11 +196,7 @@ pub(crate) fn command_settings(
     project: &ffu_catalog::types::Project,
     series: &ffu_model::Series,
 ) -> Vec<Utf8PathBuf> {
-    let any = project
-        .command_setting
-        .iter()
-        .any(|s| context.catalog.holds(&s.since, &s.until, series));
-    if any {
+    if !options_of_commands(context, project, series).is_empty() {
         vec![crate::context::staged_path(&command_file(&project.name, series))]
     } else {
         Vec::new()

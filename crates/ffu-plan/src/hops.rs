@@ -24,7 +24,7 @@ pub(crate) fn all(context: &mut Context<'_>) -> Result<(), PlanError> {
         for project in order {
             lane(context, hop, project)?;
         }
-        if at + 1 < path.len() {
+        if at + 1 < path.len() && context.policy.thorough {
             served_checks(context, hop)?;
         }
     }
@@ -115,7 +115,7 @@ fn lane(context: &mut Context<'_>, hop: &Hop, project: &Project) -> Result<(), P
     }
     needs = extraction(context, hop, project, needs)?;
     for command in context.catalog_commands(project, &hop.to) {
-        if !command.needs_services.is_empty() {
+        if !command.needs_services.is_empty() || (command.on_the_way && !context.checks_on_the_way(hop)) {
             continue;
         }
         let ends = steps_of(
@@ -128,9 +128,23 @@ fn lane(context: &mut Context<'_>, hop: &Hop, project: &Project) -> Result<(), P
             &hop.to,
             &needs,
         )?;
+        if command.on_the_way {
+            let decision = format!(
+                "{} {} is asked on the way without the services it would ask; {} is left to the target",
+                command.program,
+                command.arguments.join(" "),
+                command.excused_checks.join(", ")
+            );
+            if !context.report.decisions.contains(&decision) {
+                context.report.decisions.push(decision);
+            }
+        }
         needs = if ends.is_empty() { needs } else { ends };
     }
-    let invariants = context.invariants(&hop.to, Some(&project.name));
+    let invariants = match context.policy.thorough {
+        true => context.invariants(&hop.to, Some(&project.name)),
+        false => Vec::new(),
+    };
     if !invariants.is_empty() {
         let id = format!("{prefix}.{}.invariants", project.name);
         let title = format!("{}: nothing was lost on the way to {}", project.name, hop.to);

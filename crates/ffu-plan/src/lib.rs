@@ -2,19 +2,23 @@
 //!
 //! Same input, same bytes: everything is iterated in the order of the catalog or of sorted maps, and no clock is read.
 
+mod carriage;
 mod commands;
 mod context;
+mod costs;
 mod ends;
 mod error;
 mod explain;
 mod files;
 mod hops;
 mod lint;
+mod rehearsed;
 mod schedule;
 
 pub use error::PlanError;
 pub use explain::explain;
 pub use lint::{lint, read_plan};
+pub use rehearsed::{estimate_from, read_rehearsal};
 pub use schedule::{Schedule, schedule};
 
 use ffu_catalog::Catalog;

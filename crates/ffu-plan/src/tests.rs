@@ -8,16 +8,16 @@ use ffu_model::{Finding, Series, Severity};
 
 use crate::{PlanError, explain, lint, plan, read_plan};
 
-fn catalog() -> Catalog {
+pub(crate) fn catalog() -> Catalog {
     Catalog::embedded().unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-fn series(text: &str) -> Series {
+pub(crate) fn series(text: &str) -> Series {
     text.parse().unwrap()
 }
 
 /// A cloud of plain services as discovery would describe it.
-fn cloud_at(catalog: &Catalog, at: &str) -> Cloud {
+pub(crate) fn cloud_at(catalog: &Catalog, at: &str) -> Cloud {
     let at = series(at);
     let mut cloud = Cloud {
         format: CLOUD_FORMAT,
@@ -46,6 +46,7 @@ fn cloud_at(catalog: &Catalog, at: &str) -> Cloud {
             .map(|c| ConfigFile {
                 path: format!("/cloud/etc/{}", c.path).into(),
                 sha256: "0".repeat(64),
+                kind: FileKind::Options,
             })
             .collect();
         let mut databases = Vec::new();
@@ -155,7 +156,12 @@ fn placement_is_extracted_on_entering_train_after_nova_s_api_database_stopped_mo
     let sync = at(&plan, "hops.train.placement.db-sync");
     assert!(create < copy && copy < sync);
     // Stein's migrations of nova's API database have ended, its checks included; Train's nova comes later.
-    assert_eq!(plan.steps[create].needs, ["hops.stein.services.stop"]);
+    let last = "hops.stein.nova.upgrade-check-alone".to_owned();
+    assert!(
+        plan.steps[create].needs.contains(&last),
+        "{:?}",
+        plan.steps[create].needs
+    );
     assert!(
         !plan.steps.iter().any(|s| s.id.starts_with("hops.stein.placement")),
         "it is a part of nova until then"
@@ -171,6 +177,69 @@ fn placement_is_extracted_on_entering_train_after_nova_s_api_database_stopped_mo
         panic!()
     };
     assert_eq!(command.config_files, ["{staged}/cloud/etc/placement/placement.conf"]);
+}
+
+#[test]
+fn checks_that_ask_services_are_asked_without_them_on_the_way_unless_time_does_not_matter() {
+    let quick = planned("2024.1", "2025.1");
+    let ids: Vec<&str> = quick.steps.iter().map(|step| step.id.as_str()).collect();
+    assert!(ids.contains(&"hops.2024.2.nova.upgrade-check-alone"));
+    assert!(ids.contains(&"deploy.nova.upgrade-check"));
+    assert!(
+        !ids.contains(&"hops.2025.1.nova.upgrade-check-alone"),
+        "the whole check follows"
+    );
+    assert!(
+        !ids.iter()
+            .any(|id| id.contains(".services.start") || id.ends_with("keystone.invariants"))
+    );
+    let Action::Command(command) = &quick.steps[at(&quick, "hops.2024.2.nova.upgrade-check-alone")].action else {
+        panic!()
+    };
+    assert_eq!(command.excused_checks, ["Placement API"]);
+    assert!(command.needs_services.is_empty());
+    assert_eq!(
+        command.config_files.last().unwrap(),
+        "{staged}/for-commands/nova-upgrade-check-alone.conf"
+    );
+
+    let policy = Policy {
+        thorough: true,
+        ..Policy::default()
+    };
+    let catalog = catalog();
+    let plan = plan(&cloud_at(&catalog, "2024.1"), &catalog, &series("2025.1"), &policy).unwrap();
+    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+    assert!(ids.contains(&"hops.2024.2.services.start") && ids.contains(&"hops.2024.2.nova.upgrade-check"));
+    assert!(ids.contains(&"hops.2024.2.keystone.invariants"));
+    assert!(!ids.contains(&"hops.2024.2.nova.upgrade-check-alone"));
+}
+
+#[test]
+fn what_proves_that_a_command_changes_nothing_is_in_the_plan() {
+    use ffu_model::step::NoOp;
+    let plan = planned("2024.1", "2024.2");
+    let no_op = |id: &str| match &plan.steps[at(&plan, id)].action {
+        Action::Command(command) => command.no_op.clone(),
+        _ => None,
+    };
+    // The first of glance's three commands reaches no head of its own, and has nothing to do where the last one's is reached.
+    let Some(NoOp::Heads(heads)) = no_op("hops.2024.2.glance.db-expand") else {
+        panic!()
+    };
+    assert_eq!(heads[0].database, DatabaseKey::new("glance", "main"));
+    let Some(NoOp::Heads(heads)) = no_op("hops.2024.2.nova.db-sync") else {
+        panic!()
+    };
+    let roles: Vec<&str> = heads.iter().map(|heads| heads.database.role.as_str()).collect();
+    assert!(roles.contains(&"cell") && roles.contains(&"cell0"), "{roles:?}");
+    let Some(NoOp::Counts(counts)) = no_op("hops.2024.2.placement.online-data-migrations") else {
+        panic!()
+    };
+    assert_eq!(counts.len(), 2);
+    // It writes the versions of the services whatever the heads are.
+    assert_eq!(no_op("hops.2024.2.cinder.db-sync"), None);
+    assert_eq!(no_op("hops.2024.2.nova.online-data-migrations"), None);
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub fn build(plan: &Plan, events: &[Event]) -> RunReport {
         open: Vec::new(),
         failed: None,
         findings: Vec::new(),
+        comparison: crate::estimate::compare(plan, events),
         rollback: Vec::new(),
     };
     if let Some(EventKind::RunCreated { run, .. }) = events.first().map(|e| &e.kind) {

@@ -3,6 +3,8 @@
 //! Nothing here reads a file; both views come from one [`RunReport`].
 
 mod build;
+mod estimate;
+mod rehearsal;
 mod text;
 
 use std::collections::BTreeMap;
@@ -12,6 +14,9 @@ use ffu_model::{Finding, Phase, Series};
 use serde::Serialize;
 
 pub use build::build;
+pub use estimate::{Comparison, PhaseComparison, StepComparison};
+pub use rehearsal::render_rehearsal;
+use text::cell;
 pub use text::{milliseconds, render};
 
 /// A run, added up.
@@ -47,6 +52,8 @@ pub struct RunReport {
     pub failed: Option<(String, String)>,
     /// Findings of steps, with the step.
     pub findings: Vec<(String, Finding)>,
+    /// What the plan expected of the steps that were done, and what they took.
+    pub comparison: Comparison,
     /// Actions of a rollback with their details.
     pub rollback: Vec<(String, StepResult, String)>,
 }

@@ -22,6 +22,7 @@ pub fn render(report: &RunReport) -> String {
     let _ = writeln!(text, "run {}: {} → {}, {state}", report.run, report.from, report.to);
     hops(&mut text, report);
     phases(&mut text, report);
+    estimates(&mut text, report);
     invariants(&mut text, report);
     findings(&mut text, report);
     if let Some((step, detail)) = &report.failed {
@@ -61,7 +62,7 @@ fn hops(text: &mut String, report: &RunReport) {
     );
 }
 
-fn cell(cell: &Cell) -> String {
+pub(crate) fn cell(cell: &Cell) -> String {
     let mark = match cell {
         Cell { failed: true, .. } => "!",
         Cell { done, steps, .. } if done < steps => "…",
@@ -90,6 +91,27 @@ fn phases(text: &mut String, report: &RunReport) {
             "window      {:>12}   from the first API stopped to the target answering (the plan expected {planned})",
             milliseconds(window)
         );
+    }
+}
+
+fn estimates(text: &mut String, report: &RunReport) {
+    let comparison = &report.comparison;
+    if comparison.phases.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\n{:<11}{:>14}{:>14}   by {}",
+        "work", "expected", "took", comparison.basis
+    );
+    for row in &comparison.phases {
+        let (expected, took) = (milliseconds(row.estimate_ms), milliseconds(row.actual_ms));
+        let _ = writeln!(text, "{:<11}{expected:>14}{took:>14}", row.phase.as_str());
+    }
+    for (at, step) in comparison.furthest.iter().enumerate() {
+        let head = if at == 0 { "furthest off:" } else { "" };
+        let (expected, took) = (milliseconds(step.estimate_ms), milliseconds(step.actual_ms));
+        let _ = writeln!(text, "{head:<13} {}: expected {expected}, took {took}", step.step);
     }
 }
 

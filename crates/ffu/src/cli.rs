@@ -67,12 +67,14 @@ pub enum Command {
     Plan(PlanArguments),
     /// Check a plan, also an edited one.
     Lint(LintArguments),
+    /// Go through a plan's whole chain on a copy of the databases; the cloud stays up and untouched.
+    Rehearse(RehearseArguments),
     /// Apply a plan exactly, up to the point of no return.
     Run(RunArguments),
     /// Go on with a run that stopped, paused or was killed.
     Resume(ResumeArguments),
     /// Bring databases, configuration and services back to the checkpoint, and prove it.
-    Rollback(RunChoice),
+    Rollback(RollbackArguments),
     /// Pass the point of no return: finish the run and give up the way back.
     Accept(RunChoice),
     /// Show the runs, or where one is; works from another terminal and after a crash.
@@ -149,6 +151,21 @@ pub enum EnvCommand {
     },
 }
 
+/// Bytes, with a unit of 1024: `500M`, `5G`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match text.get(digits.len()..).unwrap_or_default() {
+        "" => 1,
+        "K" | "k" => 1 << 10,
+        "M" | "m" => 1 << 20,
+        "G" | "g" => 1 << 30,
+        _ => return Err("a number, and K, M or G".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "a number, and K, M or G".to_owned())?;
+    let total = number.checked_mul(unit).filter(|total| *total <= 1 << 40);
+    total.ok_or_else(|| "at most 1024G".to_owned())
+}
+
 /// `ffu lab`.
 #[derive(Debug, Subcommand)]
 pub enum LabCommand {
@@ -163,6 +180,21 @@ pub enum LabCommand {
         /// Instances.
         #[arg(long, default_value_t = 20)]
         size: u32,
+        /// Fill nova's databases up to so many bytes with instances that were deleted (such as 500M or 5G).
+        #[arg(long, value_name = "BYTES", value_parser = bytes)]
+        bulk: Option<u64>,
+        /// A further option of its database server; may be repeated.
+        #[arg(long, value_name = "NAME=VALUE")]
+        server_option: Vec<String>,
+    },
+    /// Fill nova's databases up to so many bytes with instances that were deleted.
+    Fill {
+        /// Such as 500M or 5G.
+        #[arg(value_name = "BYTES", value_parser = bytes)]
+        bytes: u64,
+        /// Its directory.
+        #[arg(long, value_name = "DIR", default_value = "ffu-lab")]
+        dir: Utf8PathBuf,
     },
     /// Show whether it runs, and what it holds.
     Status {
@@ -234,9 +266,33 @@ pub struct PlanArguments {
     /// Prove the checkpoint by reading it back instead of loading it into scratch schemas.
     #[arg(long)]
     pub quick_proof: bool,
+    /// Take the estimates from what `ffu rehearse` measured on this cloud and path.
+    #[arg(long, value_name = "FILE", conflicts_with = "explain")]
+    pub from_rehearsal: Option<Utf8PathBuf>,
     /// What is done with the services' configuration files.
     #[arg(long, value_enum, default_value = "migrate")]
     pub configuration: ConfigurationChoice,
+    /// On every hop, compare what must not change and start the services that upgrade checks ask, instead of at the target alone;
+    /// the window is longer for it.
+    #[arg(long)]
+    pub thorough: bool,
+    /// How the databases' way back is made.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub checkpoint: CheckpointChoice,
+    /// MiB a second that copying ahead of the window may move at most [default: no limit].
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub copy_limit: Option<u64>,
+}
+
+/// How the databases' way back is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum CheckpointChoice {
+    /// A copy on the same server where one can be made, a dump of the other databases.
+    Auto,
+    /// A copy of every database on the same server, begun before the freeze: going back is a rename.
+    Copy,
+    /// A dump of every database, made in the window: going back loads it.
+    Dump,
 }
 
 /// What is done with the services' configuration files.
@@ -264,6 +320,29 @@ pub struct LintArguments {
     pub output: Option<Utf8PathBuf>,
 }
 
+/// `ffu rehearse`.
+#[derive(Debug, Args)]
+pub struct RehearseArguments {
+    /// The plan.
+    #[arg(default_value = "plan.json")]
+    pub plan: Utf8PathBuf,
+    /// Where the measurements go.
+    #[arg(short, long, value_name = "FILE", default_value = "rehearsal.json")]
+    pub output: Utf8PathBuf,
+    /// MiB a second that are read from the cloud's databases at most; 0 for no limit.
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    pub limit: u64,
+    /// Leave the copy and its server for looking into them.
+    #[arg(long)]
+    pub keep: bool,
+    /// Start every command as a process of its own, instead of forking it from one that is kept warm.
+    #[arg(long)]
+    pub cold: bool,
+    /// End and remove what earlier rehearsals left, kept copies too; rehearse nothing.
+    #[arg(long)]
+    pub clean: bool,
+}
+
 /// `ffu run`.
 #[derive(Debug, Args)]
 pub struct RunArguments {
@@ -273,6 +352,20 @@ pub struct RunArguments {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
+    /// How commands are run.
+    #[command(flatten)]
+    pub manner: Manner,
+}
+
+/// How `ffu run` and `ffu resume` run the projects' commands.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Manner {
+    /// Start every command as a process of its own, instead of forking it from one that is kept warm.
+    #[arg(long)]
+    pub cold: bool,
+    /// Run every command, also those that provably change nothing.
+    #[arg(long)]
+    pub paranoid: bool,
 }
 
 /// `ffu resume`.
@@ -283,9 +376,23 @@ pub struct ResumeArguments {
     /// Go on from this step: failed steps that it needs were done by hand.
     #[arg(long, value_name = "STEP")]
     pub from: Option<String>,
+    /// How commands are run.
+    #[command(flatten)]
+    pub manner: Manner,
 }
 
-/// `ffu rollback`, `ffu accept`.
+/// `ffu rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArguments {
+    /// Which run.
+    #[command(flatten)]
+    pub choice: RunChoice,
+    /// Read every row that comes back, also of databases that are renamed back and known to be the same by their tables' ids.
+    #[arg(long)]
+    pub full_proof: bool,
+}
+
+/// `ffu accept`.
 #[derive(Debug, Args)]
 pub struct RunChoice {
     /// The run [default: the latest].

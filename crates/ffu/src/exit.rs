@@ -64,7 +64,9 @@ impl Exit {
             Exit::Usage => "the command line is wrong",
             Exit::BadInput => "a given file is malformed, or a named thing does not exist",
             Exit::Refused => "it must not be done now: drift, a blocker, a run in another state",
-            Exit::Stopped => "the run stopped at a failing step or on request: `ffu resume` or `ffu rollback`",
+            Exit::Stopped => {
+                "the run stopped at a failing step or on request: `ffu resume` or `ffu rollback`; a rehearsal did: `ffu rehearse` again"
+            }
             Exit::Paused => "the run waits for the operator: `ffu resume`",
             Exit::Locked => "another ffu works on the same cloud",
             Exit::Changed => "`ffu config` and `ffu policy`: files change, and nothing of it asks for a decision",

@@ -42,7 +42,7 @@ impl From<ffu_plan::PlanError> for Failure {
     fn from(error: ffu_plan::PlanError) -> Self {
         let exit = match &error {
             ffu_plan::PlanError::Blocked { .. } | ffu_plan::PlanError::Ahead { .. } => Exit::Refused,
-            ffu_plan::PlanError::UnknownSeries { .. } => Exit::Refused,
+            ffu_plan::PlanError::UnknownSeries { .. } | ffu_plan::PlanError::OtherRehearsal { .. } => Exit::Refused,
             ffu_plan::PlanError::NotSerialisable { .. } => Exit::Failure,
             _ => Exit::BadInput,
         };

@@ -7,6 +7,7 @@ mod exit;
 mod failure;
 mod output;
 mod places;
+mod rehearsal;
 mod world;
 
 use std::process::ExitCode;

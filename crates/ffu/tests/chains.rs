@@ -40,6 +40,11 @@ fn rocky_to_train_extracts_placement_and_keeps_everything() {
         lab.dir().join("etc/placement/placement.conf").is_file(),
         "placement has a configuration of its own now"
     );
+    // Pipelines are merged with upstream's; the lab's are upstream's own, so the target's come out.
+    let etc = lab.dir().join("etc");
+    let pipeline = |path: &str| std::fs::read_to_string(etc.join(path)).unwrap();
+    assert_eq!(pipeline("nova/api-paste.ini"), upstream("train", "nova/api-paste.ini"));
+    assert!(pipeline("nova/policy.json").contains("role:admin or role:auditor"));
     let now = lab.discover("after.toml");
     assert!(
         now.contains("project = \"placement\"") && !now.contains("series = \"rocky\""),
@@ -56,6 +61,79 @@ fn rocky_to_train_extracts_placement_and_keeps_everything() {
         .ffu(&["rollback", "--yes"])
         .exits(4)
         .says("point of no return");
+}
+
+/// A file as the packages of a series ship it.
+fn upstream(series: &str, path: &str) -> String {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(
+        || std::path::PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache"),
+        std::path::PathBuf::from,
+    );
+    std::fs::read_to_string(cache.join("ffu/envs").join(series).join("etc").join(path)).unwrap()
+}
+
+#[test]
+fn policy_and_pipelines_arrive_at_the_target_and_a_rollback_brings_the_old_ones_back() {
+    let lab = Lab::up("victoria", 4);
+    let etc = lab.dir().join("etc");
+    let read = |path: &str| std::fs::read_to_string(etc.join(path)).unwrap();
+    // What an operator adds to upstream's pipeline, and a policy directory.
+    let own = "\n[filter:audit]\nuse = egg:oslo.middleware#debug\n";
+    let paste = read("nova/api-paste.ini") + own;
+    std::fs::write(etc.join("nova/api-paste.ini"), &paste).unwrap();
+    std::fs::create_dir(etc.join("nova/policy.d")).unwrap();
+    std::fs::write(
+        etc.join("nova/policy.d/10-site.json"),
+        "{\"os_compute_api:os-hypervisors\": \"role:admin or role:auditor\"}\n",
+    )
+    .unwrap();
+    let before = lab.discover("before.toml");
+    for path in [
+        "nova/policy.json",
+        "nova/policy.d/10-site.json",
+        "nova/api-paste.ini",
+        "keystone/policy.json",
+    ] {
+        assert!(before.contains(path), "{path} in {before}");
+    }
+    let report = fast_forward(&lab, "wallaby");
+    assert!(report["failed"].is_null());
+
+    // Wallaby looks for YAML; the old file lies there still, unread.
+    for (path, holds) in [
+        (
+            "nova/policy.yaml",
+            "\"os_compute_api:os-instance-actions:show\": \"role:admin or role:auditor\"",
+        ),
+        (
+            "nova/policy.yaml",
+            "\"os_compute_api:servers:create\": \"role:admin or role:builder\"",
+        ),
+        (
+            "keystone/policy.yaml",
+            "\"identity:list_regions\": \"role:admin or role:auditor\"",
+        ),
+        ("nova/policy.d/10-site.json", "os_compute_api:os-hypervisors:list"),
+        ("nova/api-paste.ini", "[filter:audit]"),
+        ("nova/policy.json", "os_compute_api:servers:create"),
+    ] {
+        assert!(read(path).contains(holds), "{path}:\n{}", read(path));
+    }
+    assert!(
+        serde_json::from_str::<Value>(&read("nova/policy.yaml")).is_err(),
+        "YAML, not JSON"
+    );
+    let run = lab.scratch.run_directory().unwrap();
+    let told = std::fs::read_to_string(run.join("staged/findings.txt")).unwrap();
+    assert!(told.contains("os_compute_api:os-hypervisors"), "{told}");
+
+    lab.scratch.ffu(&["rollback", "--yes"]).exits(0).says("fingerprint");
+    for gone in ["nova/policy.yaml", "keystone/policy.yaml"] {
+        assert!(!etc.join(gone).exists(), "{gone} is of the target only");
+    }
+    assert_eq!(read("nova/api-paste.ini"), paste);
+    lab.token();
+    assert_eq!(before, lab.discover("after.toml"), "every file is as it was");
 }
 
 #[test]

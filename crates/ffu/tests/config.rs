@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use common::Scratch;
 
@@ -415,4 +415,59 @@ fn variables_of_the_environment_count_and_get_their_new_names() {
         .ffu(&migrate(&["--env-file", "nova.env", "nova.conf"]))
         .exits(3)
         .says("line 1");
+}
+
+/// `ffu` as somebody without rights on what root owns; as an ordinary user the tests are somebody like that already.
+fn as_nobody(scratch: &Scratch, arguments: &[&str]) -> common::Ran {
+    use std::os::unix::process::CommandExt as _;
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    if !is_root {
+        return scratch.ffu(arguments);
+    }
+    // The build directory may be closed to others.
+    let program = scratch.path("ffu");
+    if !program.exists() {
+        fs::copy(env!("CARGO_BIN_EXE_ffu"), &program).unwrap();
+    }
+    let command = scratch.command(arguments);
+    let mut other = std::process::Command::new(program);
+    other.args(command.get_args()).current_dir(scratch.path(""));
+    other
+        .env("HOME", scratch.path(""))
+        .env("XDG_STATE_HOME", scratch.path("state"));
+    other.uid(65534).gid(65534);
+    common::Ran::of(&other.output().unwrap())
+}
+
+#[test]
+fn what_may_not_be_read_or_written_is_said_and_nothing_is_touched() {
+    let scratch = scratch_with("nova/nova.conf", NOVA.as_bytes());
+    let mode = |path: &str, mode| fs::set_permissions(scratch.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    let listed = || {
+        let entries = fs::read_dir(scratch.path("nova")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
+    };
+    mode("", 0o755);
+
+    mode("nova/nova.conf", 0o000);
+    for arguments in [
+        migrate(&["--in-place", "nova/nova.conf"]),
+        migrate(&["-o", "out", "nova/nova.conf"]),
+        vec!["config", "check", "--series", "train", "nova/nova.conf"],
+        migrate(&["nova"]),
+    ] {
+        let ran = as_nobody(&scratch, &arguments).exits(3);
+        ran.says("nova/nova.conf").says("Permission denied");
+    }
+    assert!(!scratch.path("out").exists());
+
+    // It may be read, but its directory takes no new file.
+    mode("nova/nova.conf", 0o444);
+    mode("nova", 0o555);
+    let ran = as_nobody(&scratch, &migrate(&["--in-place", "nova/nova.conf"]));
+    assert_ne!(ran.code, 0);
+    ran.says("Permission denied").says("nova");
+    mode("nova", 0o755);
+    assert_eq!(fs::read(scratch.path("nova/nova.conf")).unwrap(), NOVA.as_bytes());
+    assert_eq!(listed(), ["nova.conf"], "no backup and no half a file is left");
 }

@@ -107,7 +107,7 @@ fn the_database_dies_in_mid_migration_and_the_cloud_comes_back() {
 #[test]
 fn a_full_disk_at_the_checkpoint_loses_nothing() {
     let lab = Lab::up("2024.1", 4);
-    let plan = lab.plan("2024.2");
+    let plan = lab.plan_with("2024.2", &["--checkpoint", "dump"]);
     let state = lab.scratch.path("small");
     std::fs::create_dir(&state).unwrap();
     // A state directory of 600 KiB: the journal fits, the dumps do not.

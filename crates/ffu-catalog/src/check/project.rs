@@ -8,7 +8,8 @@ use crate::load::Report;
 use crate::locate::Place;
 use crate::overlay::text;
 use crate::types::{CommandEntry, Project, RunEntry, ServiceEntry};
-use ffu_model::step::ConfigStyle;
+use ffu_model::query;
+use ffu_model::step::{ConfigStyle, Purpose};
 
 /// Every mistake of a project's file.
 pub(super) fn check<'a>(
@@ -106,6 +107,52 @@ fn check_versions(known: &Known<'_>, report: &mut Report<'_>, root: &Place<'_>, 
     }
 }
 
+/// What a command that stands in for another one on the way must have.
+fn on_the_way(report: &mut Report<'_>, place: &Place<'_>, command: &CommandEntry) {
+    let excuses = !command.excused_checks.is_empty();
+    if (command.on_the_way || excuses) && command.purpose != Purpose::UpgradeCheck {
+        let reason = "is no upgrade check: nothing can stand for it";
+        report.add(&place.name("on_the_way"), bad_value("command", &command.id, reason));
+    }
+    if command.on_the_way && !command.needs_services.is_empty() {
+        let reason = "needs services, and stands for one that does";
+        report.add(&place.name("on_the_way"), bad_value("command", &command.id, reason));
+    }
+    for (index, option) in command.options.iter().enumerate() {
+        let place = place.name("options").at(index);
+        source(report, &place, "option", &option.option, &option.reason);
+        let plain = |text: &str| !text.chars().any(char::is_control);
+        if option.option.is_empty()
+            || ![&option.section, &option.option, &option.value]
+                .iter()
+                .all(|text| plain(text))
+        {
+            let reason = "must be printable, and its name not empty";
+            report.add(&place, bad_value("option", &option.option, reason));
+        }
+    }
+}
+
+/// What proves that a command changes nothing.
+fn idle(report: &mut Report<'_>, place: &Place<'_>, project: &Project, command: &CommandEntry) {
+    if command.idle_at_heads && command.purpose != Purpose::Schema {
+        let reason = "is no schema command: heads say nothing about rows";
+        report.add(&place.name("idle_at_heads"), bad_value("command", &command.id, reason));
+    }
+    for (index, pending) in command.pending.iter().enumerate() {
+        let place = place.name("pending").at(index);
+        if command.purpose != Purpose::OnlineData {
+            let reason = "is no online migration: counts of rows say nothing about schemas";
+            report.add(&place, bad_value("command", &command.id, reason));
+        }
+        role(report, &place.name("database"), project, &pending.database);
+        if let Some(reason) = query::refusal(&pending.query) {
+            report.add(&place.name("query"), Problem::Query { reason });
+        }
+        source(report, &place, "count of", &pending.what, &pending.source);
+    }
+}
+
 fn check_command(
     known: &Known<'_>,
     report: &mut Report<'_>,
@@ -179,6 +226,8 @@ fn check_command(
             }
         }
     }
+    idle(report, place, project, command);
+    on_the_way(report, place, command);
     if command.exit.is_empty() {
         let problem = Problem::Incomplete(format!(
             "command {:?} needs the meaning of an exit code",

@@ -115,7 +115,10 @@ fn by_rules<'a>(branch: Branch<'a>, at: usize, rules: &[&'a Rule]) -> Vec<Branch
                     .map(|key| branch.renamed(at, key))
                     .collect();
             }
-            Change::Template { .. } | Change::NeverEffective { .. } | Change::FeatureRemoved { .. } => {
+            Change::Template { .. }
+            | Change::NeverEffective { .. }
+            | Change::FeatureRemoved { .. }
+            | Change::AnotherFile { .. } => {
                 branch.end = End::Rule(at, rule);
                 return vec![branch];
             }

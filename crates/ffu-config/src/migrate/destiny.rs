@@ -29,6 +29,8 @@ pub(crate) struct Ended<'a> {
     pub announced: Option<Series>,
     /// The rule that says what happened.
     pub rule: Option<&'a Rule>,
+    /// What it was called last.
+    pub name: Name,
 }
 
 impl<'a> Ended<'a> {
@@ -92,6 +94,7 @@ fn ended<'a>(lineage: &Lineage<'a>, branches: &[Branch<'a>]) -> Option<Ended<'a>
         since: lineage.series(since).clone(),
         announced: branch.announced.map(|at| lineage.series(at).clone()),
         rule,
+        name: branch.name(),
     })
 }
 
@@ -134,6 +137,7 @@ fn of_plugin<'a>(lineage: &Lineage<'a>, inst: &Inst<'a>, after: &Side<'a>) -> De
                 since: lineage.target().series().clone(),
                 announced: None,
                 rule: None,
+                name: Name::new(&inst.group, &inst.option.name),
             }),
             ..Destiny::default()
         },

@@ -7,6 +7,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use ffu_catalog::options::Opt;
 
 use super::destiny::{Destiny, destiny};
+use super::elsewhere::Departure;
 use super::findings::{Findings, Spot};
 use super::side::{Inst, Side};
 use super::uses::{Place, Uses};
@@ -38,6 +39,8 @@ pub(crate) struct Work<'w, 'a> {
     pub orders: BTreeMap<(usize, String, String), Order>,
     /// Options whose value is a part of another option's now: that option, and the value it should have.
     pub absorbed: HashMap<usize, (Inst<'a>, Value)>,
+    /// Options that go to the file of another service.
+    pub departures: Vec<Departure>,
 }
 
 /// What happens to an entry.
@@ -190,6 +193,7 @@ pub(super) fn migrate(
         inserts: Vec::new(),
         orders: BTreeMap::new(),
         absorbed: HashMap::new(),
+        departures: Vec::new(),
     };
     let renamed = environment::rename(&mut work, &variables);
     // Within one series there is nothing to carry.
@@ -216,8 +220,10 @@ pub(super) fn migrate(
     }
     let after_environment = environment::applied(environment, &renamed);
     let (proof, expectations) = proof::prove(&mut work, &after_files, &after_environment);
+    let departures = std::mem::take(&mut work.departures);
     let findings = work.findings.into_sorted();
     Ok(Outcome {
+        departures,
         files: migrated,
         findings,
         proof,

@@ -1,6 +1,7 @@
 //! The options that are registered, under every spelling they answer to.
 
 use ffu_catalog::options::Opt;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use foldhash::HashMap;
@@ -21,14 +22,14 @@ pub struct Schema<'a> {
 struct Layer<'a> {
     options: Vec<Registered<'a>>,
     /// Group, then name; a position.
-    groups: HashMap<String, HashMap<&'a str, usize>>,
+    groups: HashMap<Cow<'a, str>, HashMap<&'a str, usize>>,
     /// What a reference by an old name finds: group, then name; a position.
-    old: HashMap<String, HashMap<&'a str, usize>>,
+    old: HashMap<&'a str, HashMap<&'a str, usize>>,
 }
 
 #[derive(Clone, Debug)]
 struct Registered<'a> {
-    group: String,
+    group: Cow<'a, str>,
     opt: &'a Opt,
 }
 
@@ -37,20 +38,18 @@ impl<'a> Layer<'a> {
         self.groups.get(group)?.get(name).copied()
     }
 
-    fn register(&mut self, group: &str, opt: &'a Opt, before: usize) {
+    fn register(&mut self, group: Cow<'a, str>, opt: &'a Opt, before: usize) {
         let position = before + self.options.len();
-        if let Some(known) = self.position(group, &opt.name) {
+        if let Some(known) = self.position(&group, &opt.name) {
             // oslo.config refuses this; the later one counts.
             if let Some(option) = self.options.get_mut(known - before) {
                 option.opt = opt;
             }
             return;
         }
-        self.options.push(Registered {
-            group: group.to_owned(),
-            opt,
-        });
-        entry(&mut self.groups, group).insert(&opt.name, position);
+        let names = self.groups.entry(group.clone()).or_default();
+        names.insert(&opt.name, position);
+        self.options.push(Registered { group, opt });
         for alias in &opt.aliases {
             // `_track_deprecated_opts` puts an old name without a group of its own under DEFAULT, whatever the option's.
             let group = if alias.group == opt.group {
@@ -58,20 +57,12 @@ impl<'a> Layer<'a> {
             } else {
                 &alias.group
             };
-            let names = entry(&mut self.old, group);
+            let names = self.old.entry(group).or_default();
             if !alias.name.contains('-') {
                 names.insert(&alias.name, position);
             }
         }
     }
-}
-
-/// As [`HashMap::entry`], without a new text for a key that is there.
-fn entry<'m, V: Default>(map: &'m mut HashMap<String, V>, key: &str) -> &'m mut V {
-    if !map.contains_key(key) {
-        map.insert(key.to_owned(), V::default());
-    }
-    map.entry(key.to_owned()).or_default()
 }
 
 /// What a name of a reference is.
@@ -92,7 +83,7 @@ impl<'a> Schema<'a> {
     pub fn new(options: impl IntoIterator<Item = &'a Opt>, era: Era) -> Self {
         let mut base = Layer::default();
         for opt in options {
-            base.register(&opt.group, opt, 0);
+            base.register(Cow::Borrowed(&opt.group), opt, 0);
         }
         Schema {
             era,
@@ -104,9 +95,10 @@ impl<'a> Schema<'a> {
     /// Adds a group that a value names, e.g. one of cinder's `enabled_backends`, with the options it may hold. Their own
     /// group is not looked at, and old names in that group become old names in the new one.
     pub fn add_group(&mut self, name: &str, options: impl IntoIterator<Item = &'a Opt>) {
-        entry(&mut self.own.groups, name);
+        self.own.groups.entry(Cow::Owned(name.to_owned())).or_default();
         for opt in options {
-            self.own.register(name, opt, self.base.options.len());
+            self.own
+                .register(Cow::Owned(name.to_owned()), opt, self.base.options.len());
         }
     }
 
@@ -127,7 +119,7 @@ impl<'a> Schema<'a> {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a Opt)> {
         let is_replaced = |one: &&Registered<'a>| self.own.position(&one.group, &one.opt.name).is_none();
         let base = self.base.options.iter().filter(is_replaced);
-        base.chain(&self.own.options).map(|one| (one.group.as_str(), one.opt))
+        base.chain(&self.own.options).map(|one| (&*one.group, one.opt))
     }
 
     /// An option by its current group and name.

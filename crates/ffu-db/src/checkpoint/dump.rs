@@ -28,6 +28,7 @@ pub(super) fn save(dir: &Utf8Path, target: &Target, control: &Control) -> Result
         server_version: server.facts().version.clone(),
         schema: schema.clone(),
         saved: None,
+        copied: None,
     };
     let Some(facts) = server.schema_facts(&schema)? else {
         return Ok(saved);

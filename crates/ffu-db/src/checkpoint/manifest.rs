@@ -9,6 +9,7 @@ use ffu_model::DatabaseKey;
 use serde::{Deserialize, Serialize};
 
 use super::Target;
+use super::standby::SavedCopy;
 use crate::error::DbError;
 use crate::fingerprint::Fingerprint;
 use crate::url::{Access, ConnectionUrl};
@@ -44,8 +45,11 @@ pub struct SavedDatabase {
     pub server_version: String,
     /// The schema.
     pub schema: String,
-    /// Absent if the database did not exist: going back drops it.
+    /// Its dump. If it has neither dump nor copy it did not exist: going back drops it.
     pub saved: Option<SavedDump>,
+    /// Its copy on the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<SavedCopy>,
 }
 
 /// The dump of a database that existed.
@@ -141,6 +145,11 @@ fn is_inside(name: &str) -> bool {
     }
 }
 
+/// Whether a text is a name that needs no quotes.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 fn broken(path: &Utf8Path, reason: impl Into<String>) -> DbError {
     DbError::BadCheckpoint {
         path: path.to_owned(),
@@ -148,7 +157,7 @@ fn broken(path: &Utf8Path, reason: impl Into<String>) -> DbError {
     }
 }
 
-fn private_directory(path: &Utf8Path) -> Result<(), DbError> {
+pub(super) fn private_directory(path: &Utf8Path) -> Result<(), DbError> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -210,6 +219,18 @@ pub fn load(dir: &Utf8Path) -> Result<Manifest, DbError> {
     }
     for database in &manifest.databases {
         crate::quote::identifier("schema", &database.schema)?;
+        if let Some(copied) = &database.copied {
+            let ours = super::standby::is_ours(&copied.copy) && super::standby::is_ours(&copied.gone);
+            if !ours || !is_name(&copied.charset) || !is_name(&copied.collation) {
+                return Err(broken(
+                    &path,
+                    format!(
+                        "{}: the copy's schemas, character set or collation are not names",
+                        database.key
+                    ),
+                ));
+            }
+        }
         let Some(dump) = &database.saved else { continue };
         if !is_inside(&dump.file) {
             return Err(broken(
@@ -217,8 +238,7 @@ pub fn load(dir: &Utf8Path) -> Result<Manifest, DbError> {
                 format!("{:?} is not a file of this directory", dump.file),
             ));
         }
-        let name = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !name(&dump.charset) || !name(&dump.collation) {
+        if !is_name(&dump.charset) || !is_name(&dump.collation) {
             return Err(broken(
                 &path,
                 format!("{}: character set or collation is not a name", database.key),
@@ -248,6 +268,11 @@ struct Connection {
 }
 
 pub(super) fn write_connections(dir: &Utf8Path, targets: &[Target]) -> Result<(), DbError> {
+    crate::files::write_private(&dir.join(CONNECTIONS), &connections_text(dir, targets)?)
+}
+
+/// The text of a list of connections.
+pub(super) fn connections_text(dir: &Utf8Path, targets: &[Target]) -> Result<Vec<u8>, DbError> {
     let connections: BTreeMap<String, Connection> = targets
         .iter()
         .map(|target| {
@@ -261,20 +286,23 @@ pub(super) fn write_connections(dir: &Utf8Path, targets: &[Target]) -> Result<()
             )
         })
         .collect();
-    let bytes = serde_json::to_vec_pretty(&connections).map_err(|e| broken(dir, e.to_string()))?;
-    crate::files::write_private(&dir.join(CONNECTIONS), &bytes)
+    serde_json::to_vec_pretty(&connections).map_err(|e| broken(dir, e.to_string()))
 }
 
 /// The connections of a checkpoint's databases.
 pub(super) fn connections(dir: &Utf8Path) -> Result<BTreeMap<DatabaseKey, Access>, DbError> {
-    let path = dir.join(CONNECTIONS);
-    let bytes = fs::read(&path).map_err(|e| DbError::io("cannot read", &path, e))?;
+    connections_in(&dir.join(CONNECTIONS))
+}
+
+/// The connections in a file.
+pub(super) fn connections_in(path: &Utf8Path) -> Result<BTreeMap<DatabaseKey, Access>, DbError> {
+    let bytes = fs::read(path).map_err(|e| DbError::io("cannot read", path, e))?;
     // The parser's message could quote the file.
     let stored: BTreeMap<String, Connection> =
-        serde_json::from_slice(&bytes).map_err(|e| broken(&path, format!("line {} cannot be read", e.line())))?;
+        serde_json::from_slice(&bytes).map_err(|e| broken(path, format!("line {} cannot be read", e.line())))?;
     let mut accesses = BTreeMap::new();
     for (key, connection) in stored {
-        let key: DatabaseKey = key.parse().map_err(|_| broken(&path, "a key is not project/role"))?;
+        let key: DatabaseKey = key.parse().map_err(|_| broken(path, "a key is not project/role"))?;
         let service = ConnectionUrl::parse(&connection.url)?;
         // An administrator's file that is gone by now must not stand in the way: the service's own account may do.
         let admin = connection.admin.filter(|file| file.exists());

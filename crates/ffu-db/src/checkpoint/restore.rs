@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::manifest::{Manifest, SavedDatabase, SavedDump};
-use super::{DatabaseProof, dump, manifest, saved};
+use super::{DatabaseProof, dump, manifest, saved, standby};
 use crate::client::Call;
 use crate::control::{Control, Options};
 use crate::error::DbError;
@@ -15,13 +15,32 @@ use crate::quote::identifier;
 use crate::server::Server;
 use crate::url::{Access, ConnectionUrl};
 
-/// Brings all databases back: each is dropped, created with its character set, loaded, and compared with its fingerprint.
+/// Brings all databases back: those with a copy by renaming (see [`super::standby`] for what that proves); each other one is
+/// dropped, created with its character set, loaded, and compared with its fingerprint.
 /// Databases that did not exist are dropped. Nothing but the directory is needed.
 ///
 /// # Errors
 /// [`DbError::BadCheckpoint`] before a database is touched if a dump is not what the manifest says,
 /// [`DbError::FingerprintDiffers`] if the result is not what it was, and those of servers and programs.
 pub fn restore_databases(dir: &Utf8Path, options: &Options) -> Result<Vec<DatabaseProof>, DbError> {
+    restore_with(dir, RestoreProof::Sufficient, options)
+}
+
+/// How much is read on the way back of databases that have a copy; what a dump is loaded into is always read whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RestoreProof {
+    /// As much as the proof of [`super::standby`] needs.
+    #[default]
+    Sufficient,
+    /// Every row.
+    Full,
+}
+
+/// [`restore_databases`], with a choice of how much is read.
+///
+/// # Errors
+/// See [`restore_databases`].
+pub fn restore_with(dir: &Utf8Path, proof: RestoreProof, options: &Options) -> Result<Vec<DatabaseProof>, DbError> {
     let control = Control::start(options);
     let manifest = super::load(dir)?;
     crate::client::remove_leftovers(dir);
@@ -33,7 +52,10 @@ pub fn restore_databases(dir: &Utf8Path, options: &Options) -> Result<Vec<Databa
             path: dir.to_owned(),
             reason: format!("the connection of {} is missing", database.key),
         })?;
-        restore(dir, database, access, &control)
+        match &database.copied {
+            Some(copied) => standby::swap(dir, database, copied, access, proof == RestoreProof::Full, &control),
+            None => restore(dir, database, access, &control),
+        }
     })
 }
 
@@ -181,7 +203,7 @@ pub(super) fn shown(differences: &[String]) -> String {
 }
 
 /// Ends other connections that use the schema: a load that a killed `ffu` left behind must not write into the new database.
-fn end_sessions(server: &Server, schema: &str) -> Result<(), DbError> {
+pub(super) fn end_sessions(server: &Server, schema: &str) -> Result<(), DbError> {
     let during = "ending connections that are left over";
     let deadline = Instant::now() + Duration::from_secs(10);
     let mut session = server.open(None)?;

@@ -7,6 +7,10 @@ mod crash;
 mod invariants;
 mod private;
 mod server;
+mod snapshot;
+mod standby;
+mod standby_faults;
+mod strangers;
 mod url;
 
 use camino::Utf8PathBuf;

@@ -50,6 +50,8 @@ pub fn bring_up(catalog: &Catalog, dir: &Utf8Path, series: &str, size: u32) -> R
         dir: dir.to_owned(),
         series: series.parse().unwrap(),
         size,
+        bulk: None,
+        server_options: &[],
         catalog,
         environments: environments.as_ref(),
         progress: &|event| {

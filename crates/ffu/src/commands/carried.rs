@@ -12,6 +12,7 @@ use ffu_model::Series;
 use ffu_model::secret::Secret;
 use serde_json::json;
 
+use super::elsewhere::Created;
 use crate::cli::config::MigrateArguments;
 use crate::configs::find::{self, Findings};
 use crate::configs::told::Told;
@@ -156,6 +157,10 @@ pub struct Carried {
     pub proof: Proof,
     /// The proof over all policy files.
     pub rules: policy::Proof,
+    /// Files that come into being.
+    pub created: Vec<Created>,
+    /// Files that got options of other files.
+    pub received: Vec<usize>,
 }
 
 impl Carried {
@@ -174,6 +179,8 @@ impl Carried {
             told: Told::default(),
             proof: Proof::default(),
             rules: policy::Proof::default(),
+            created: Vec::new(),
+            received: Vec::new(),
         })
     }
 
@@ -211,7 +218,12 @@ impl Carried {
                 .flatten()
                 .filter_map(|series| options?.at(series))
                 .collect();
-            let hidden = show::secrets(self.before(at), &sets.iter().collect::<Vec<_>>());
+            let sets: Vec<_> = sets.iter().collect();
+            let mut hidden = show::secrets(self.before(at), &sets);
+            // What came from another file was never in this one.
+            if self.received.contains(&at) {
+                hidden.extend(show::secrets(self.after(at).unwrap_or_default(), &sets));
+            }
             if let Some(secrets) = self.secrets.get_mut(at) {
                 *secrets = hidden;
             }
@@ -377,6 +389,20 @@ fn changes(
             before: carried.before(at).to_vec(),
             destination,
             after: carried.after(at).unwrap_or_else(|| carried.before(at)).to_vec(),
+        });
+    }
+    for created in &carried.created {
+        let Some(like) = found.files.get(created.like) else {
+            continue;
+        };
+        changes.push(Change {
+            source: like.path.clone(),
+            before: carried.before(created.like).to_vec(),
+            destination: match &arguments.output {
+                Some(directory) => directory.join(&created.inside),
+                None => created.path.clone(),
+            },
+            after: created.bytes.clone(),
         });
     }
     Ok(changes)

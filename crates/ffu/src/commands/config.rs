@@ -10,11 +10,13 @@ use ffu_catalog::options::{OptionsError, ServiceOptions};
 use ffu_config::check::{CheckRequest, check};
 use ffu_config::finding::{self, Finding, Severity};
 use ffu_config::migrate::{InputFile, Migrator, Outcome};
+use ffu_hopenv::EnvStore;
 use ffu_model::Series;
 use serde_json::json;
 
 use crate::cli::config::{CheckArguments, ConfigCommand, MigrateArguments};
 use crate::commands::carried::{self, Carried};
+use crate::configs::elsewhere::Leaving;
 use crate::configs::find::{self, FileSet, Findings};
 use crate::configs::kind::Kind;
 use crate::configs::told::Told;
@@ -46,6 +48,7 @@ fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) ->
     let mut carried = Carried::read(&found)?;
     let environment = carried::environment(arguments.env_file.as_ref())?;
     let mut verified = verify::Counts::default();
+    let mut leaving = Leaving::default();
     let mut migrators: BTreeMap<String, Migrator<'_>> = BTreeMap::new();
     for set in found.sets() {
         let from = start.of(&set.service)?;
@@ -71,12 +74,16 @@ fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) ->
                 &mut outcome,
             )?);
         }
+        let path = carried::path(catalog, &from, &to)?;
+        leaving.extend(std::mem::take(&mut outcome.departures), &path);
         take(&set, &found, outcome, &mut carried);
     }
+    super::elsewhere::settle(catalog, arguments, &found, &mut leaving, &mut carried)?;
+    let store = EnvStore::new(places.cache.clone());
     for (at, file) in found.files.iter().enumerate() {
         if matches!(file.kind, Kind::Paste | Kind::Rootwrap) {
             let from = start.of(&file.service)?;
-            let merged = merge::against_upstream(places, file, carried.before(at), (&from, &to));
+            let merged = merge::against_upstream(&store, &file.service, &file.path, carried.before(at), (&from, &to));
             carried.replace(at, merged.bytes);
             carried.told.extend(merged.findings);
         }

@@ -17,7 +17,21 @@ use crate::places::{Places, absolute};
 
 pub fn run(places: &Places, output: Output, command: LabCommand) -> Result<Exit, Failure> {
     match command {
-        LabCommand::Up { at, dir, size } => up(places, output, &at, &absolute(dir)?, size)?,
+        LabCommand::Up {
+            at,
+            dir,
+            size,
+            bulk,
+            server_option,
+        } => up(places, output, &at, &absolute(dir)?, (size, bulk, &server_option))?,
+        LabCommand::Fill { bytes, dir } => {
+            let dir = absolute(dir)?;
+            let there = Lab::open(&dir)?.fill(bytes)?;
+            output.result(
+                format!("nova's databases have {} MiB", there >> 20),
+                &json!({"directory": dir, "bytes": there}),
+            );
+        }
         LabCommand::Status { dir } => status(places, output, &absolute(dir)?)?,
         LabCommand::Token { dir } => token(output, &absolute(dir)?)?,
         LabCommand::Start { dir } => start(output, &absolute(dir)?)?,
@@ -36,7 +50,13 @@ pub fn run(places: &Places, output: Output, command: LabCommand) -> Result<Exit,
     Ok(Exit::Success)
 }
 
-fn up(places: &Places, output: Output, at: &str, dir: &Utf8Path, size: u32) -> Result<(), Failure> {
+fn up(
+    places: &Places,
+    output: Output,
+    at: &str,
+    dir: &Utf8Path,
+    (size, bulk, server_options): (u32, Option<u64>, &[String]),
+) -> Result<(), Failure> {
     let catalog = places.catalog()?;
     let series = catalog.resolve(at)?;
     let environments = EnvStore::new(places.cache.clone());
@@ -61,6 +81,8 @@ fn up(places: &Places, output: Output, at: &str, dir: &Utf8Path, size: u32) -> R
         dir: dir.to_owned(),
         series,
         size,
+        bulk,
+        server_options,
         catalog: &catalog,
         environments: &environments,
         progress: &progress,

@@ -4,6 +4,7 @@ mod carried;
 mod catalog;
 mod config;
 mod discover;
+mod elsewhere;
 mod env;
 mod lab;
 mod life;
@@ -12,6 +13,7 @@ mod plan;
 mod policy;
 mod progress;
 mod reference;
+mod rehearse;
 mod runs;
 mod show;
 
@@ -34,9 +36,10 @@ pub fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Discover(arguments) => discover::run(&places, output, arguments),
         Command::Plan(arguments) => plan::run(&places, output, arguments),
         Command::Lint(arguments) => plan::lint(&places, output, arguments),
+        Command::Rehearse(arguments) => rehearse::run(&places, output, &arguments),
         Command::Run(arguments) => runs::run(&places, output, arguments),
         Command::Resume(arguments) => runs::resume(&places, output, arguments),
-        Command::Rollback(choice) => runs::rollback(&places, output, choice),
+        Command::Rollback(arguments) => runs::rollback(&places, output, arguments),
         Command::Accept(choice) => runs::accept(&places, output, choice),
         Command::Status(arguments) => show::status(&places, output, &arguments),
         Command::Report(arguments) => show::report(&places, output, &arguments),

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use ffu_model::plan::{CheckpointProof, ConfigurationPolicy, Plan, Policy};
+use ffu_model::plan::{CheckpointMethod, CheckpointProof, ConfigurationPolicy, Plan, Policy};
 use ffu_model::{Phase, Severity};
 use ffu_report::milliseconds;
 use serde_json::json;
 
-use crate::cli::{ConfigurationChoice, LintArguments, PlanArguments};
+use crate::cli::{CheckpointChoice, ConfigurationChoice, LintArguments, PlanArguments};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -49,9 +49,20 @@ pub fn run(places: &Places, output: Output, arguments: PlanArguments) -> Result<
         } else {
             CheckpointProof::Restore
         },
+        checkpoint: match arguments.checkpoint {
+            CheckpointChoice::Auto => CheckpointMethod::Auto,
+            CheckpointChoice::Copy => CheckpointMethod::Copy,
+            CheckpointChoice::Dump => CheckpointMethod::Dump,
+        },
+        copy_limit_mib: arguments.copy_limit,
+        thorough: arguments.thorough,
     };
     let target = catalog.resolve(to)?;
-    let plan = ffu_plan::plan(&cloud, &catalog, &target, &policy)?;
+    let mut plan = ffu_plan::plan(&cloud, &catalog, &target, &policy)?;
+    if let Some(file) = &arguments.from_rehearsal {
+        let rehearsal = ffu_plan::read_rehearsal(file.as_str(), &read_file(file, "rehearsal")?)?;
+        ffu_plan::estimate_from(&mut plan, &rehearsal)?;
+    }
     let bytes = plan.to_bytes().map_err(|error| Failure::new(Exit::Failure, error))?;
     write_file(&arguments.output, &bytes)?;
     let summary = summary(&plan);
@@ -116,6 +127,19 @@ pub fn summary(plan: &Plan) -> String {
         plan.policy.parallel,
         critical(plan)
     );
+    if let Some(measured) = &plan.report.measured {
+        let _ = writeln!(
+            text,
+            "  measured: {} of the window's {} steps ({} % of its work) by the rehearsal of {}; the others are the catalog's estimates",
+            measured.measured_steps,
+            measured.window_steps,
+            measured.percent(),
+            measured.rehearsed.strftime("%Y-%m-%d %H:%M UTC")
+        );
+        for remark in &measured.remarks {
+            let _ = writeln!(text, "    ! {remark}");
+        }
+    }
     for irreversible in &plan.report.irreversible {
         let _ = writeln!(text, "  irreversible: {irreversible}");
     }

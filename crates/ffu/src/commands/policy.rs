@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use ffu_catalog::Catalog;
-use ffu_catalog::options::ServiceOptions;
 use ffu_config::finding::{self, Finding};
-use ffu_config::ini::Document;
-use ffu_config::policy::{self, Format, History, Input, Settings};
+use ffu_config::policy::{self, History};
 use ffu_model::Series;
 use serde_json::json;
 
@@ -16,6 +14,7 @@ use super::config;
 use crate::cli::config::{CheckArguments, MigrateArguments, PolicyCommand};
 use crate::configs::find::{self, Findings};
 use crate::configs::kind::Kind;
+use crate::configs::policy as rules;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -126,7 +125,6 @@ fn migrated(
     pin_defaults: bool,
 ) -> Result<policy::Outcome, Failure> {
     let options = config::service(catalog, &group.service)?;
-    let history = History::of(options);
     let conf = group
         .files
         .first()
@@ -141,58 +139,21 @@ fn migrated(
         .filter(|path| path.is_file())
         .map(|path| find::read(&path))
         .transpose()?;
-    let inputs: Vec<Input<'_>> = group
+    let files: Vec<(String, Vec<u8>)> = group
         .files
         .iter()
-        .filter_map(|at| {
-            Some(Input {
-                name: found.files.get(*at)?.path.as_str(),
-                bytes: carried.before(*at),
-                format: Format::Auto,
-            })
-        })
+        .filter_map(|at| Some((found.files.get(*at)?.path.to_string(), carried.before(*at).to_vec())))
         .collect();
-    policy::migrate(&policy::Request {
-        history: &history,
+    rules::Group {
+        options,
         from,
         to,
-        files: &inputs,
-        before: &settings(options, from, conf.as_deref()),
-        after: &settings(options, to, conf.as_deref()),
+        files: &files,
+        confs: &conf.into_iter().collect::<Vec<_>>(),
         pin_defaults,
-    })
-    .map_err(|error| Failure::new(Exit::BadInput, error))
-}
-
-/// `[oslo_policy]` of a series, with what the service's own file sets.
-fn settings(options: &ServiceOptions, series: &Series, conf: Option<&[u8]>) -> Settings {
-    let mut settings = Settings::of_defaults(options, series);
-    let Some(document) = conf.and_then(|bytes| Document::parse(bytes).ok()) else {
-        return settings;
-    };
-    let set = options.at(series);
-    let truth = |value: &str| ["true", "1", "on", "yes"].contains(&value.to_ascii_lowercase().as_str());
-    for entry in document.entries().filter(|entry| entry.group() == "oslo_policy") {
-        let value = entry.value();
-        // An option that the series does not have changes nothing (2026.2 always enforces scopes).
-        if set
-            .as_ref()
-            .is_none_or(|set| set.get("oslo_policy", &entry.key).is_none())
-        {
-            continue;
-        }
-        match entry.key.as_ref() {
-            "enforce_scope" => settings.enforce_scope = truth(&value),
-            "enforce_new_defaults" => settings.enforce_new_defaults = truth(&value),
-            "policy_default_rule" => settings.default_rule = value.into_owned(),
-            "policy_file" => {
-                settings.policy_file = value.into_owned();
-                settings.policy_file_is_set = true;
-            }
-            _ => {}
-        }
     }
-    settings
+    .carry()
+    .map_err(|error| Failure::new(Exit::BadInput, error))
 }
 
 fn explain(places: &Places, output: Output, service: &str, rule: &str) -> Result<Exit, Failure> {
@@ -233,21 +194,4 @@ fn options(places: &Places, output: Output, service: &str, series: &str) -> Resu
     let all: Vec<_> = rules.iter().collect();
     output.result(text, &json!({"service": service, "series": series, "rules": all}));
     Ok(Exit::Success)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_operator_s_settings_lie_over_the_defaults_of_the_series() {
-        let catalog = Catalog::embedded().unwrap();
-        let nova = catalog.options("nova").unwrap().unwrap();
-        let of = |series: &str, conf: &[u8]| settings(nova, &series.parse().unwrap(), Some(conf));
-        let own = of("2024.1", b"[oslo_policy]\nenforce_scope = no\npolicy_file = p.json\n");
-        assert!(!own.enforce_scope && own.policy_file == "p.json" && own.policy_file_is_set);
-        assert!(of("2024.1", b"[DEFAULT]\n").enforce_scope);
-        // oslo.policy 6 has no such option any more.
-        assert!(of("2026.2", b"[oslo_policy]\nenforce_scope = no\n").enforce_scope);
-    }
 }

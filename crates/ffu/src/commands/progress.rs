@@ -77,8 +77,10 @@ impl Progress {
             EventKind::TakenAsDone { step } => self.output.line(format!("          by hand {step}")),
             EventKind::Intent { step, .. } => {
                 // Long waits are announced; everything else shows when it ends.
-                if matches!(step.as_str(), "checkpoint" | "freeze.drain" | "deploy.services")
-                    || step.starts_with("rollback.")
+                if matches!(
+                    step.as_str(),
+                    "prepare.checkpoint" | "checkpoint" | "freeze.drain" | "deploy.services"
+                ) || step.starts_with("rollback.")
                 {
                     let title = self.titles.get(step).map_or("", String::as_str);
                     self.output.line(format!("          begun  {step}: {title}"));

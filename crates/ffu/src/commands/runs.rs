@@ -12,7 +12,7 @@ use ffu_model::{Phase, Severity};
 use serde_json::json;
 
 use super::progress::Progress;
-use crate::cli::{ResumeArguments, RunArguments, RunChoice};
+use crate::cli::{Manner, ResumeArguments, RollbackArguments, RunArguments, RunChoice};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Output};
@@ -85,7 +85,7 @@ pub fn run(places: &Places, output: Output, arguments: RunArguments) -> Result<E
         stop,
         _lock: lock,
     };
-    drive(places, output, held, Scope::Upgrade, None)
+    drive(places, output, held, Scope::Upgrade, None, arguments.manner)
 }
 
 pub fn resume(places: &Places, output: Output, arguments: ResumeArguments) -> Result<Exit, Failure> {
@@ -106,7 +106,9 @@ pub fn resume(places: &Places, output: Output, arguments: ResumeArguments) -> Re
         .iter()
         .any(|step| step.phase >= Phase::Release && held.view.was_begun(&step.id));
     let scope = if accepted { Scope::Acceptance } else { Scope::Upgrade };
-    drive(places, output, held, scope, arguments.from.as_deref())
+    let mut manner = arguments.manner;
+    manner.cold |= accepted;
+    drive(places, output, held, scope, arguments.from.as_deref(), manner)
 }
 
 pub fn accept(places: &Places, output: Output, choice: RunChoice) -> Result<Exit, Failure> {
@@ -117,7 +119,11 @@ pub fn accept(places: &Places, output: Output, choice: RunChoice) -> Result<Exit
         "accept",
         &|view| match view.state {
             Some(RunState::AwaitingAcceptance) => None,
-            Some(RunState::Stopped | RunState::Running) if view.was_begun("release.agents") => None,
+            Some(RunState::Stopped | RunState::Running)
+                if view.purpose == "accept" || view.was_begun("release.agents") =>
+            {
+                None
+            }
             Some(RunState::Finished) => Some(("it is finished", "`ffu report`")),
             _ => Some((
                 "only a run whose every step before the point of no return is done can be accepted",
@@ -129,10 +135,16 @@ pub fn accept(places: &Places, output: Output, choice: RunChoice) -> Result<Exit
             choice.yes || output.confirm(question)
         },
     )?;
-    drive(places, output, held, Scope::Acceptance, None)
+    // A handful of commands, and nobody waits: there is no use in keeping anything warm.
+    let manner = Manner {
+        cold: true,
+        ..Manner::default()
+    };
+    drive(places, output, held, Scope::Acceptance, None, manner)
 }
 
-pub fn rollback(places: &Places, output: Output, choice: RunChoice) -> Result<Exit, Failure> {
+pub fn rollback(places: &Places, output: Output, arguments: RollbackArguments) -> Result<Exit, Failure> {
+    let choice = arguments.choice;
     let mut held = hold_if(
         places,
         output,
@@ -151,7 +163,10 @@ pub fn rollback(places: &Places, output: Output, choice: RunChoice) -> Result<Ex
         },
         || choice.yes || output.confirm("This brings databases, configuration and services back to the checkpoint."),
     )?;
-    let world = World::new(&held.plan, &held.run, &places.catalog()?, places, &held.stop)?;
+    let mut world = World::new(&held.plan, &held.run, &places.catalog()?, places, &held.stop)?;
+    if arguments.full_proof {
+        world.prove_fully();
+    }
     observe(&mut held, output);
     let state = take_back(&held.plan, &world, &mut held.journal, &mut held.view)?;
     Ok(end(output, &held, state))
@@ -211,7 +226,7 @@ fn hold_if(
     })
 }
 
-fn attach(journal: &mut Journal, purpose: &str) -> Result<ffu_model::Event, Failure> {
+pub fn attach(journal: &mut Journal, purpose: &str) -> Result<ffu_model::Event, Failure> {
     let host = nix::unistd::gethostname()
         .ok()
         .and_then(|name| name.into_string().ok())
@@ -223,8 +238,23 @@ fn attach(journal: &mut Journal, purpose: &str) -> Result<ffu_model::Event, Fail
     })?)
 }
 
-fn drive(places: &Places, output: Output, mut held: Held, scope: Scope, from: Option<&str>) -> Result<Exit, Failure> {
-    let world = World::new(&held.plan, &held.run, &places.catalog()?, places, &held.stop)?;
+fn drive(
+    places: &Places,
+    output: Output,
+    mut held: Held,
+    scope: Scope,
+    from: Option<&str>,
+    manner: Manner,
+) -> Result<Exit, Failure> {
+    let mut world = World::new(&held.plan, &held.run, &places.catalog()?, places, &held.stop)?;
+    if manner.paranoid {
+        world.prove_nothing();
+    }
+    if !manner.cold
+        && let Err(error) = world.keep_warm(&held.view)
+    {
+        output.line(format!("commands are started as plain processes: {error}"));
+    }
     observe(&mut held, output);
     let execution = Execution {
         plan: &held.plan,

@@ -9,9 +9,6 @@ use ffu_config::merge::{Kind, Request, merge};
 use ffu_hopenv::EnvStore;
 use ffu_model::Series;
 
-use super::find::Found;
-use crate::places::Places;
-
 /// Where packages lay the files that go to /etc, below the environment.
 const LAID: [&str; 3] = ["etc", "usr/etc", "share"];
 /// Files that are looked at in one environment.
@@ -24,12 +21,21 @@ pub struct Merged {
     pub bytes: Vec<u8>,
     /// What there is to say.
     pub findings: Vec<Finding>,
+    /// Whether upstream's files were at hand; else nothing was compared.
+    pub at_hand: bool,
 }
 
-/// Merges a file against upstream's of both series. What cannot be merged stays as it is, with a finding that says why.
-pub fn against_upstream(places: &Places, file: &Found, mine: &[u8], (from, to): (&Series, &Series)) -> Merged {
-    let label = file.path.as_str();
-    let name = file.path.file_name().unwrap_or(label);
+/// Merges a service's file against upstream's of both series. What cannot be merged stays as it is, with a finding that says
+/// why.
+pub fn against_upstream(
+    store: &EnvStore,
+    service: &str,
+    path: &Utf8Path,
+    mine: &[u8],
+    (from, to): (&Series, &Series),
+) -> Merged {
+    let label = path.as_str();
+    let name = path.file_name().unwrap_or(label);
     let left = |message: String, remedy: String| Merged {
         bytes: mine.to_vec(),
         findings: vec![
@@ -37,6 +43,7 @@ pub fn against_upstream(places: &Places, file: &Found, mine: &[u8], (from, to): 
                 .at(Some(label), 1, 1)
                 .remedy(remedy),
         ],
+        at_hand: true,
     };
     let Some(kind) = Kind::of(name) else {
         return left(
@@ -44,16 +51,19 @@ pub fn against_upstream(places: &Places, file: &Found, mine: &[u8], (from, to): 
             "compare it by hand".to_owned(),
         );
     };
-    let store = EnvStore::new(places.cache.clone());
     let mut sides = Vec::new();
     for series in [from, to] {
         match store.open(series) {
-            Ok(environment) => sides.push(shipped(environment.directory(), &file.service, name)),
+            Ok(environment) => sides.push(shipped(environment.directory(), service, name)),
             Err(_) => {
-                return left(
+                let missing = left(
                     format!("upstream's {name} of {series} is not at hand: there is no hop environment of {series}"),
                     format!("`ffu env build {from} {to}`, then run the command again"),
                 );
+                return Merged {
+                    at_hand: false,
+                    ..missing
+                };
             }
         }
     }
@@ -61,7 +71,7 @@ pub fn against_upstream(places: &Places, file: &Found, mine: &[u8], (from, to): 
     if base.is_none() && theirs.is_none() {
         return left(
             format!("the packages of {from} and {to} ship no {name}: it is your own"),
-            format!("read the release notes of {} and compare it by hand", file.service),
+            format!("read the release notes of {service} and compare it by hand"),
         );
     }
     let merged = merge(&Request {
@@ -76,6 +86,7 @@ pub fn against_upstream(places: &Places, file: &Found, mine: &[u8], (from, to): 
         Ok(merged) => Merged {
             bytes: merged.bytes,
             findings: merged.findings,
+            at_hand: true,
         },
         Err(error) => left(
             error.to_string(),
@@ -160,19 +171,12 @@ mod tests {
     fn without_environments_the_file_stays_and_the_next_command_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
-        let places = Places {
-            cache: root.to_owned(),
-            state: root.to_owned(),
-            overlay: None,
-        };
-        let file = Found {
-            path: "/etc/nova/api-paste.ini".into(),
-            inside: "api-paste.ini".into(),
-            service: "nova".into(),
-            kind: crate::configs::kind::Kind::Paste,
-        };
+        let store = EnvStore::new(root.to_owned());
         let series = |name: &str| name.parse::<Series>().unwrap();
-        let merged = against_upstream(&places, &file, b"[pipeline:x]\n", (&series("train"), &series("2026.1")));
+        let path = Utf8Path::new("/etc/nova/api-paste.ini");
+        let ends = (&series("train"), &series("2026.1"));
+        let merged = against_upstream(&store, "nova", path, b"[pipeline:x]\n", ends);
+        assert!(!merged.at_hand);
         assert_eq!(merged.bytes, b"[pipeline:x]\n");
         assert!(
             merged.findings[0].remedy.contains("ffu env build train 2026.1"),

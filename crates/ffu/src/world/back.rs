@@ -3,8 +3,9 @@
 use ffu_db::checkpoint;
 use ffu_engine::Performed;
 use ffu_model::step::{Action, Phase};
+use ffu_model::{Finding, Severity};
 
-use super::{World, failed};
+use super::{World, failed, judged};
 
 impl World {
     pub(super) fn quiesce(&self) -> Performed {
@@ -29,14 +30,18 @@ impl World {
         if !self.begun_after_checkpoint() {
             return Performed::succeeded("no migration was begun: the databases are untouched");
         }
-        match self.with_options(|options| checkpoint::restore_databases(&self.run.checkpoint(), options)) {
+        let kept = match self.keep_strangers() {
+            Ok(kept) => kept,
+            Err(reason) => return failed(format!("{reason}\n  next: mend it, then `ffu rollback` again")),
+        };
+        match self.with_options(|options| checkpoint::restore_with(&self.run.checkpoint(), self.proof, options)) {
             Ok(proofs) => {
-                let names: Vec<String> = proofs.iter().map(|proof| proof.key.to_string()).collect();
-                Performed::succeeded(format!(
-                    "{} databases are as they were, every table proven by fingerprint: {}",
-                    proofs.len(),
-                    names.join(", ")
-                ))
+                let sentences: Vec<String> = proofs
+                    .iter()
+                    .map(|proof| format!("{}: {}", proof.key, proof.sentence))
+                    .collect();
+                let detail = format!("{} databases are as they were: {}", proofs.len(), sentences.join("; "));
+                judged(detail, kept)
             }
             Err(error) => failed(format!("{error}\n  next: mend it, then `ffu rollback` again")),
         }
@@ -54,7 +59,7 @@ impl World {
 
     pub(super) fn restore_services(&self) -> Performed {
         if !self.touched_services() {
-            return Performed::succeeded("services were never stopped");
+            return judged("services were never stopped", self.leave_no_copies());
         }
         let mut units = self.control_plane_units();
         units.reverse();
@@ -69,7 +74,25 @@ impl World {
             Ok(said) => said,
             Err(reason) => return failed(reason),
         };
-        Performed::succeeded(format!("started: {}; {agents}", started.join(", ")))
+        // Only now: dropping gigabytes takes a while, and nobody waits for it.
+        let copies = self.leave_no_copies();
+        judged(format!("started: {}; {agents}", started.join(", ")), copies)
+    }
+
+    /// Drops what the run's copies left on the servers: the copies of a run that changed nothing, or the migrated tables
+    /// that were put aside. The cloud is back without it, so a failure is a warning.
+    fn leave_no_copies(&self) -> Vec<Finding> {
+        match checkpoint::drop_copies(&self.run.checkpoint()) {
+            Ok(_) => Vec::new(),
+            Err(error) => vec![Finding {
+                id: "copies-left".to_owned(),
+                severity: Severity::Warning,
+                project: None,
+                message: format!("schemas of this run stay on the server: {error}"),
+                remedy: "drop the schemas that begin with `ffu_` by hand once the server is well".to_owned(),
+                source: String::new(),
+            }],
+        }
     }
 
     /// Units of the control plane in stop order, as the plan has them.

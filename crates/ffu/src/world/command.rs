@@ -7,19 +7,35 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use ffu_engine::{Inspection, Performed};
-use ffu_hopenv::{HopEnv, ProjectCommand, Verdict, judge};
+use ffu_hopenv::{Cold, HopEnv, ProjectCommand, Verdict, judge};
 use ffu_hosts::Exit;
 use ffu_model::secret::Secret;
 use ffu_model::step::{CommandAction, Meaning, Overlay, Purpose};
 use ffu_model::{Finding, Severity, Step, StepResult};
 
+use super::warm::{is_good, ran_cold};
 use super::{World, config, failed, judged};
 
 /// Online migrations work in batches; one that is not done after so many is going round in circles.
 const ROUNDS: u32 = 1000;
 
+/// A command with all its rounds.
+struct Rounds {
+    exit: Exit,
+    verdict: Verdict,
+    rounds: u32,
+    /// Why the first one that was a plain process was not warm.
+    cold: Option<Cold>,
+}
+
 impl World {
     pub(super) fn command(&self, step: &Step, action: &CommandAction, attempt: u32) -> Performed {
+        if let Some(evidence) = self.proven_no_op(action) {
+            if let Some(warmth) = &self.warmth {
+                warmth.one_less(&action.series);
+            }
+            return Performed::with(StepResult::Proven, evidence);
+        }
         match self.command_to_its_end(step, action, attempt) {
             Ok(performed) => performed,
             Err(reason) => failed(reason),
@@ -40,16 +56,39 @@ impl World {
             .as_ref()
             .map(|overlay| self.overlay(step, overlay))
             .transpose()?;
+        let strangers = self.before_schema_change(action)?;
         let ended = self.rounds(step, action, attempt, &environment, deadline, overlay.as_ref());
         if let Some(overlay) = &overlay {
             let _ = fs::remove_file(overlay);
         }
-        let (exit, verdict, rounds) = ended?;
+        let Rounds {
+            exit,
+            verdict,
+            rounds,
+            cold,
+        } = ended?;
         let missing = match (verdict.meaning, exit) {
             (Meaning::Success | Meaning::Warning, _) => self.missing_heads(step)?,
             _ => Vec::new(),
         };
-        Ok(outcome(action, exit, verdict, rounds, &missing))
+        let mut performed = outcome(action, exit, verdict, rounds, &missing);
+        if is_good(performed.result) {
+            self.after_schema_change(action)?;
+        }
+        if !strangers.is_empty() && performed.result == StepResult::Succeeded {
+            performed.result = StepResult::Warned;
+        }
+        performed.findings.extend(strangers);
+        if let Some(warmth) = &self.warmth {
+            performed.figures.insert("warm".to_owned(), u64::from(cold.is_none()));
+            performed
+                .findings
+                .extend(cold.map(|cold| ran_cold(Some(&action.project), &cold)));
+            if is_good(performed.result) {
+                warmth.one_less(&action.series);
+            }
+        }
+        Ok(performed)
     }
 
     fn rounds(
@@ -60,7 +99,7 @@ impl World {
         environment: &HopEnv,
         deadline: Instant,
         overlay: Option<&Utf8PathBuf>,
-    ) -> Result<(Exit, Verdict, u32), String> {
+    ) -> Result<Rounds, String> {
         let config_files: Vec<Utf8PathBuf> = action
             .config_files
             .iter()
@@ -68,6 +107,7 @@ impl World {
             .collect();
         let (output_dir, lock_file, secrets) = (self.run.outputs(), self.lock_file(step), self.secrets(action));
         let mut round = 1;
+        let mut cold = None;
         let mut figures = std::collections::BTreeMap::<String, u64>::new();
         loop {
             let suffix = if round == 1 { String::new() } else { format!(".{round}") };
@@ -82,9 +122,14 @@ impl World {
                 secrets: &secrets,
             };
             let output = command.output();
-            let finished = environment
-                .run(&command, &self.stop)
-                .map_err(|error| error.to_string())?;
+            let finished = match &self.warmth {
+                Some(warmth) => warmth.pool.run(environment, &command, &self.stop).map(|ran| {
+                    cold = cold.take().or(ran.cold);
+                    ran.finished
+                }),
+                None => environment.run(&command, &self.stop),
+            }
+            .map_err(|error| error.to_string())?;
             let mut verdict = judge(action, &finished.exit, &output);
             for (name, count) in &verdict.figures {
                 *figures.entry(name.clone()).or_default() += count;
@@ -96,7 +141,12 @@ impl World {
                 continue;
             }
             verdict.figures = figures;
-            return Ok((finished.exit, verdict, round));
+            return Ok(Rounds {
+                exit: finished.exit,
+                verdict,
+                rounds: round,
+                cold,
+            });
         }
     }
 
@@ -146,6 +196,10 @@ impl World {
         if !action.expect_heads.is_empty() {
             match self.missing_heads(step) {
                 Ok(missing) if missing.is_empty() => {
+                    // Its process ended after the `ffu` that would have noted it.
+                    if let Err(reason) = self.after_schema_change(action) {
+                        return Inspection::Stuck(reason);
+                    }
                     return Inspection::Complete("the schema is at its head".to_owned());
                 }
                 Ok(missing) if action.repeatable => {

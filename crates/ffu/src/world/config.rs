@@ -9,12 +9,11 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ffu_catalog::Catalog;
 use ffu_engine::Performed;
 use ffu_model::digest::sha256_hex;
 use ffu_model::step::StagedFile;
 
-use super::carry::Carried;
+use super::carry::{Carried, Means};
 use crate::configs::write::lay;
 
 /// Where a file is staged: its absolute path below the staging directory.
@@ -31,17 +30,20 @@ pub fn expand(directory: &Utf8Path, file: &Utf8Path) -> Utf8PathBuf {
 }
 
 /// Writes every staged file. May be repeated.
-pub fn stage(directory: &Utf8Path, files: &[StagedFile], catalog: &Catalog) -> Performed {
+pub fn stage(directory: &Utf8Path, files: &[StagedFile], means: Means<'_>) -> Performed {
     let mut new = 0;
     let mut carried = Carried::default();
     for file in files {
-        if let Err(reason) = stage_one(directory, file, catalog, &mut carried) {
+        if let Err(reason) = stage_one(directory, file, means, &mut carried) {
             return Performed::failed(format!(
                 "{}: {reason}\n  next: mend it, then `ffu resume`",
                 file.destination
             ));
         }
         new += usize::from(file.source.is_none());
+    }
+    if let Err(reason) = carried.settle(means.catalog, directory, files) {
+        return Performed::failed(format!("{reason}\n  next: mend it, then `ffu resume`"));
     }
     if let Err(reason) = carried.write_report(directory) {
         return Performed::failed(format!("{reason}\n  next: mend it, then `ffu resume`"));
@@ -50,14 +52,12 @@ pub fn stage(directory: &Utf8Path, files: &[StagedFile], catalog: &Catalog) -> P
     carried.performed(&staged, directory)
 }
 
-fn stage_one(directory: &Utf8Path, file: &StagedFile, catalog: &Catalog, carried: &mut Carried) -> Result<(), String> {
+fn stage_one(directory: &Utf8Path, file: &StagedFile, means: Means<'_>, carried: &mut Carried) -> Result<(), String> {
     let mut bytes = match &file.source {
         Some(source) => fs::read(source).map_err(|error| format!("{source}: {error}"))?,
         None => b"# Made by ffu from the configuration of the series before.\n".to_vec(),
     };
-    if let (Some(migration), Some(source)) = (&file.migration, &file.source) {
-        bytes = carried.carry(catalog, migration, source, bytes)?;
-    }
+    bytes = carried.carry(means, file, bytes)?;
     let mut added = String::new();
     for copied in &file.copied_sections {
         let text = fs::read_to_string(&copied.file).map_err(|error| format!("{}: {error}", copied.file))?;
@@ -80,7 +80,9 @@ fn stage_one(directory: &Utf8Path, file: &StagedFile, catalog: &Catalog, carried
         let _ = write!(
             added,
             "\n[{}]\n# ffu: {reason}\n{} = {}\n",
-            set.section, set.option, set.value
+            set.section,
+            set.option,
+            expand(directory, Utf8Path::new(&set.value))
         );
     }
     if !added.is_empty() && !bytes.is_empty() && !bytes.ends_with(b"\n") {
@@ -139,11 +141,12 @@ fn install_one(staged: &Utf8Path, file: &StagedFile) -> Result<bool, String> {
     if fs::read(&file.destination).is_ok_and(|present| sha256_hex(&present) == sha256_hex(&bytes)) {
         return Ok(false);
     }
-    // A new file is as private as the sections it was made from.
+    // A new file is as private as the file or the sections it was made from.
     let like = if file.destination.exists() {
         Some(file.destination.clone())
     } else {
-        file.copied_sections.first().map(|copied| copied.file.clone())
+        let copied = file.copied_sections.first().map(|copied| copied.file.clone());
+        file.source.clone().or(copied)
     };
     let like = like
         .map(|path| fs::metadata(&path).map_err(|error| format!("{path}: {error}")))
@@ -167,7 +170,7 @@ pub fn is_installed(directory: &Utf8Path, files: &[StagedFile]) -> bool {
 }
 
 /// Writes a file over one that an interrupted attempt may have left.
-fn write_whole(path: &Utf8Path, bytes: &[u8], mode: u32, like: Option<&fs::Metadata>) -> std::io::Result<()> {
+pub fn write_whole(path: &Utf8Path, bytes: &[u8], mode: u32, like: Option<&fs::Metadata>) -> std::io::Result<()> {
     let _ = fs::remove_file(path);
     lay(path, bytes, mode, like)
 }
@@ -175,7 +178,22 @@ fn write_whole(path: &Utf8Path, bytes: &[u8], mode: u32, like: Option<&fs::Metad
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ffu_model::step::{CopiedSection, FileMigration, SetOption};
+    use ffu_catalog::Catalog;
+    use ffu_hopenv::EnvStore;
+    use ffu_model::step::{Carriage, CopiedSection, FileMigration, SetOption};
+
+    /// Stages without any hop environment.
+    fn stage(directory: &Utf8Path, files: &[StagedFile], catalog: &Catalog) -> Performed {
+        let environments = EnvStore::new(directory.join("no-environments"));
+        super::stage(
+            directory,
+            files,
+            Means {
+                catalog,
+                environments: &environments,
+            },
+        )
+    }
 
     fn scratch() -> (tempfile::TempDir, Utf8PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -196,6 +214,7 @@ mod tests {
             copied_sections: Vec::new(),
             connections: Vec::new(),
             migration: None,
+            kept: String::new(),
         }
     }
 
@@ -265,7 +284,10 @@ mod tests {
                 .map(|entry| entry.id.clone())
                 .skip_while(|series| series.as_str() != "train")
                 .collect(),
+            carriage: Carriage::Options,
             read_with: Vec::new(),
+            read_after: Vec::new(),
+            settings: Vec::new(),
             accept_loss: false,
         });
         wanted

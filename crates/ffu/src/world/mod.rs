@@ -7,8 +7,11 @@ mod checkpoint;
 mod command;
 pub mod config;
 mod invariants;
+mod proven;
 mod questions;
 mod services;
+mod strangers;
+mod warm;
 
 use std::collections::BTreeMap;
 
@@ -33,6 +36,12 @@ pub struct World {
     stop: StopFlag,
     /// Where each database's connection is to be read, those that the run creates included.
     references: BTreeMap<DatabaseKey, ConnectionRef>,
+    /// How much is read of databases that come back.
+    proof: ffu_db::checkpoint::RestoreProof,
+    /// Whether commands run that provably change nothing.
+    paranoid: bool,
+    /// Absent when commands are to be plain processes.
+    warmth: Option<warm::Warmth>,
 }
 
 impl World {
@@ -68,7 +77,15 @@ impl World {
             manager: services::manager(&plan.cloud, run),
             stop: stop.clone(),
             references,
+            paranoid: false,
+            proof: ffu_db::checkpoint::RestoreProof::Sufficient,
+            warmth: None,
         })
+    }
+
+    /// Has every row read of databases that come back.
+    pub fn prove_fully(&mut self) {
+        self.proof = ffu_db::checkpoint::RestoreProof::Full;
     }
 
     fn staged(&self) -> camino::Utf8PathBuf {
@@ -89,12 +106,27 @@ impl Performer for World {
                 message,
                 remedy,
             } => self.gate(step, gate, database, query, *severity, message, remedy),
-            Action::StageConfig { files } => config::stage(&self.staged(), files, &self.catalog),
+            Action::StageConfig { files } => {
+                let means = carry::Means {
+                    catalog: &self.catalog,
+                    environments: &self.environments,
+                };
+                config::stage(&self.staged(), files, means)
+            }
             Action::StopServices { units } => self.stop_services(units),
             Action::Drain { watches } => self.drain(watches, step.timeout_seconds),
             Action::CaptureInvariants { invariants } => self.capture(invariants),
             Action::CompareInvariants { invariants, .. } => self.compare(invariants),
-            Action::Checkpoint { databases, files } => self.make_checkpoint(databases, files),
+            Action::PrepareCheckpoint {
+                databases,
+                method,
+                limit_mib,
+            } => self.prepare_checkpoint(databases, *method, *limit_mib),
+            Action::Checkpoint {
+                databases,
+                files,
+                method,
+            } => self.make_checkpoint(databases, files, *method),
             Action::CreateDatabase {
                 database,
                 connection,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ffu_db::checkpoint::{self, Target};
 use ffu_engine::Performed;
 use ffu_model::cloud::DatabaseKey;
-use ffu_model::step::{Action, DrainWatch};
+use ffu_model::step::{Action, DrainWatch, ExpectedHeads};
 use ffu_model::{Finding, Series, Severity, Step, StepResult};
 
 use super::access::QUESTION;
@@ -14,12 +14,16 @@ use super::{World, failed, judged};
 impl World {
     pub(super) fn verify_environment(&self, series: &Series) -> Performed {
         match self.environments.verify(&self.catalog, series) {
-            Ok(info) => Performed::succeeded(format!(
-                "{} packages in {} files are as built from the lock, Python {}",
-                info.packages.len(),
-                info.files,
-                info.python
-            )),
+            Ok(info) => {
+                let (warm, findings) = self.warm_ahead(series);
+                let detail = format!(
+                    "{} packages in {} files are as built from the lock, Python {}{warm}",
+                    info.packages.len(),
+                    info.files,
+                    info.python
+                );
+                judged(detail, findings)
+            }
             Err(error) => failed(error),
         }
     }
@@ -43,6 +47,13 @@ impl World {
         }
         let place = self.run.checkpoint();
         match checkpoint::room(&place, &targets) {
+            // Copies need room on the server: what cannot have one is measured when that is known, still before the freeze.
+            Ok(room) if !self.plan.policy.checkpoint.is_dump() => Performed::succeeded(format!(
+                "{} databases may be changed; a dump of all of them would need {} MiB at most, {} MiB are free",
+                databases.len(),
+                room.needed >> 20,
+                room.free >> 20
+            )),
             Ok(room) if room.free < room.needed => failed(format!(
                 "{place}: {} MiB free, and the checkpoint may need {} MiB: not enough space\n  next: make room, or put runs elsewhere \
                  with --state-dir",
@@ -168,11 +179,16 @@ impl World {
 
     /// Heads that a command must have reached and has not, in words; empty when all are there.
     pub(super) fn missing_heads(&self, step: &Step) -> Result<Vec<String>, String> {
-        let Action::Command(command) = &step.action else {
-            return Ok(Vec::new());
-        };
+        match &step.action {
+            Action::Command(command) => self.not_at(&command.expect_heads),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Those of some heads that a database is not at, in words.
+    pub(super) fn not_at(&self, heads: &[ExpectedHeads]) -> Result<Vec<String>, String> {
         let mut missing = Vec::new();
-        for expected in &command.expect_heads {
+        for expected in heads {
             let database = self.open(&expected.database)?;
             let named = |error: ffu_db::DbError| format!("{}: {error}", expected.database);
             let heads = database

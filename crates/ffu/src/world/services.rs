@@ -102,12 +102,11 @@ impl World {
         for service in self.plan.cloud.services.iter().filter(|s| s.role == ServiceRole::Agent) {
             let status = self.manager.status(&service.unit).map_err(|error| error.to_string())?;
             let words = match status {
-                UnitStatus::Running { pid, started } => {
-                    format!(
-                        "process {pid} since {}",
-                        started.map_or("?".to_owned(), |s| s.to_string())
-                    )
-                }
+                // No time of day: it would be another one after the clock was set.
+                UnitStatus::Running { pid, .. } => match ffu_hosts::ticks_at_start(pid) {
+                    Some(ticks) => format!("process {pid}, started {ticks} ticks after the boot"),
+                    None => format!("process {pid}"),
+                },
                 other => format!("{other:?}"),
             };
             agents.insert(service.unit.clone(), words);

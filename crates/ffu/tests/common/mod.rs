@@ -17,7 +17,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn of(output: &Output) -> Self {
+    pub fn of(output: &Output) -> Self {
         Ran {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -168,11 +168,16 @@ impl Lab {
     /// Discovers the lab and plans to a target; gives the plan's file.
     #[track_caller]
     pub fn plan(&self, to: &str) -> PathBuf {
+        self.plan_with(to, &[])
+    }
+
+    /// A plan with further options.
+    #[track_caller]
+    pub fn plan_with(&self, to: &str, options: &[&str]) -> PathBuf {
         self.discover("cloud.toml");
         let (cloud, plan) = (self.scratch.path("cloud.toml"), self.scratch.path("plan.json"));
-        self.scratch
-            .ffu(&["plan", "--cloud", text(&cloud), "--to", to, "-o", text(&plan)])
-            .exits(0);
+        let arguments = ["plan", "--cloud", text(&cloud), "--to", to, "-o", text(&plan)];
+        self.scratch.ffu(&[&arguments, options].concat()).exits(0);
         self.scratch.ffu(&["lint", text(&plan)]).exits(0);
         plan
     }

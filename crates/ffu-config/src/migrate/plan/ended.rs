@@ -9,6 +9,7 @@ use super::super::findings::{at, gone_since};
 use super::super::template::{Made, make};
 use super::super::uses::Place;
 use super::super::work::{Insert, Work};
+use super::super::{advice, elsewhere};
 use crate::finding::{Finding, Severity};
 use crate::values::Value;
 
@@ -61,6 +62,9 @@ fn subject(work: &Work<'_, '_>, place: Place) -> String {
 }
 
 fn by_rule(work: &mut Work<'_, '_>, place: Place, option: usize, counted: &[usize], rule: &Rule) {
+    if elsewhere::depart(work, place, option, counted, rule) {
+        return;
+    }
     let never = matches!(rule.change, Change::NeverEffective { .. });
     let (id, severity) = match (never, work.is_default(option)) {
         (true, _) => ("never-effective", Severity::RemovedWithoutEffect),
@@ -77,7 +81,13 @@ fn by_rule(work: &mut Work<'_, '_>, place: Place, option: usize, counted: &[usiz
         ""
     };
     let message = format!("{}{default}", rule.why);
-    let finding = told(at(id, severity, &subject(work, place), message, work.spot(place)), rule);
+    let mut finding = told(at(id, severity, &subject(work, place), message, work.spot(place)), rule);
+    if let Change::FeatureRemoved { write, .. } = &rule.change
+        && severity.needs_a_decision()
+        && let Some(text) = advice::text(work, write)
+    {
+        finding.remedy = format!("{} With your values: {text}", rule.instead);
+    }
     work.name(counted, finding);
     work.step(place).comment_out = Some(reasons);
 }

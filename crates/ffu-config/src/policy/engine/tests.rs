@@ -155,3 +155,22 @@ fn circles_and_towers_end() {
     assert_eq!(meaning(&[], &bush, "rule:r0"), Meaning::TooComplex);
     assert!(!Meaning::TooComplex.same(&Meaning::TooComplex));
 }
+
+#[test]
+fn placement_reads_the_file_that_it_names_when_it_starts() {
+    let catalog = ffu_catalog::Catalog::embedded().unwrap();
+    let options = catalog.options("placement").unwrap().unwrap();
+    for (series, file) in [
+        ("stein", "policy.yaml"),
+        ("train", "policy.yaml"),
+        ("wallaby", "policy.yaml"),
+        ("2024.1", "policy.yaml"),
+        ("2026.1", "policy.yaml"),
+    ] {
+        assert_eq!(
+            Settings::of_defaults(options, &series.parse().unwrap()).policy_file,
+            file,
+            "{series}"
+        );
+    }
+}

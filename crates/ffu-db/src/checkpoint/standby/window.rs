@@ -1,0 +1,316 @@
+//! What is left for the window: every chunk of the source against its copy, and those that changed copied again.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use ffu_model::DatabaseKey;
+
+use super::chunks::{next_bound, range};
+use super::copying::{Side, chunk_rows};
+use super::hash::Sum;
+use super::state::{Chunk, Copying, TableCopy};
+use super::structure::Table;
+use super::{SavedCopy, hash, state, structure};
+use crate::checkpoint::Target;
+use crate::control::Control;
+use crate::error::DbError;
+use crate::fingerprint::{Fingerprint, TableFingerprint};
+use crate::quote::identifier;
+use crate::server::Session;
+
+/// A database with a copy, at the beginning of the window.
+struct Open {
+    copying: Copying,
+    side: Side,
+    tables: BTreeMap<String, Table>,
+    sessions: Mutex<Vec<Session>>,
+}
+
+impl Open {
+    fn session<R>(&self, work: impl FnOnce(&mut Session) -> Result<R, DbError>) -> Result<R, DbError> {
+        let free = || self.sessions.lock().unwrap_or_else(|e| e.into_inner());
+        let taken = free().pop();
+        let mut session = match taken {
+            Some(session) => session,
+            None => self.side.writer()?,
+        };
+        let result = work(&mut session)?;
+        free().push(session);
+        Ok(result)
+    }
+}
+
+/// One chunk to compare.
+struct Item<'a> {
+    open: &'a Open,
+    name: &'a str,
+    table: &'a Table,
+    condition: String,
+    /// What the copy holds, where it is known.
+    copied: Option<&'a Sum>,
+}
+
+/// Finishes the copies of those databases that have one, with nobody writing any more, and proves them equal to their
+/// sources. Databases without a copy are left out.
+pub(in super::super) fn complete(
+    dir: &Utf8Path,
+    targets: &[Target],
+    control: &Control,
+) -> Result<BTreeMap<DatabaseKey, SavedCopy>, DbError> {
+    let Some(begun) = state::load(dir)? else {
+        return Ok(BTreeMap::new());
+    };
+    let mut opened = Vec::new();
+    for target in targets {
+        let schema = target.access.schema()?;
+        let Some(copying) = begun
+            .databases
+            .iter()
+            .find(|d| d.key == target.key && d.schema == schema)
+        else {
+            continue;
+        };
+        let server = target.access.strongest()?;
+        if server.identity()? != copying.identity || !server.schema_exists(schema)? {
+            continue;
+        }
+        let side = Side {
+            server,
+            schema: schema.to_owned(),
+            copy: copying.copy.clone(),
+        };
+        opened.push((copying.clone(), side));
+    }
+    let opened = control.each(&opened, |(copying, side)| structures(copying, side, control))?;
+    let mut items = Vec::new();
+    for open in &opened {
+        for (name, table) in &open.tables {
+            let Some(copy) = open.copying.tables.get(name) else {
+                continue;
+            };
+            for (at, chunk) in copy.chunks.iter().enumerate() {
+                items.push(Item {
+                    open,
+                    name,
+                    table,
+                    condition: range(&table.key, copy.after(at), chunk.upto.as_deref())?,
+                    copied: chunk.sum.as_ref(),
+                });
+            }
+        }
+    }
+    // The largest tables first, as everywhere.
+    items.sort_by_key(|item| std::cmp::Reverse(item.table.bytes));
+    let sums = control.each(&items, |item| {
+        control.check("comparing the copy with its source")?;
+        item.open.session(|session| {
+            hash::sum(
+                session,
+                &item.open.side.schema,
+                item.name,
+                &item.table.columns,
+                &item.condition,
+            )
+        })
+    })?;
+    let changed: Vec<(&Item<'_>, &Sum)> = items
+        .iter()
+        .zip(&sums)
+        .filter(|(item, sum)| item.copied != Some(*sum))
+        .collect();
+    // All that is not as it should be goes before anything is inserted: unique values may have changed places.
+    control.each(&changed, |(item, _)| {
+        control.check("removing what changed from the copy")?;
+        item.open
+            .session(|session| item.open.side.delete_rows(session, item.name, &item.condition))
+    })?;
+    control.each(&changed, |(item, sum)| {
+        control.check("copying what changed")?;
+        let side = &item.open.side;
+        item.open.session(|session| {
+            side.copy_rows(session, item.name, item.table, &item.condition)?;
+            let copied = hash::sum(session, &side.copy, item.name, &item.table.columns, &item.condition)?;
+            if copied != **sum {
+                return Err(DbError::WrittenMeanwhile {
+                    what: format!("table {}.{}", side.schema, item.name),
+                    differences: format!("{} rows were copied where {} had been counted", copied.rows, sum.rows),
+                });
+            }
+            Ok(())
+        })
+    })?;
+    let finished = control.each(&opened, |open| {
+        let mut totals: BTreeMap<&str, Sum> = BTreeMap::new();
+        for (item, sum) in items
+            .iter()
+            .zip(&sums)
+            .filter(|(item, _)| std::ptr::eq(item.open, open))
+        {
+            totals.entry(item.name).or_default().add(sum);
+        }
+        let late = changed.iter().filter(|(item, _)| std::ptr::eq(item.open, open));
+        finish(open, &totals, late.map(|(_, sum)| sum.rows).sum())
+    })?;
+    let mut settled: Vec<&str> = Vec::new();
+    for open in opened.iter() {
+        if !settled.contains(&open.copying.identity.as_str()) {
+            open.session(settle)?;
+            settled.push(&open.copying.identity);
+        }
+    }
+    Ok(opened
+        .iter()
+        .map(|open| open.copying.key.clone())
+        .zip(finished)
+        .collect())
+}
+
+/// Brings the copy's tables in line with the source's: new ones, altered ones and those that are gone.
+fn structures(copying: &Copying, side: &Side, control: &Control) -> Result<Open, DbError> {
+    let mut copying = copying.clone();
+    let mut session = side.server.open_schema(&side.schema)?;
+    let mut writer = side.writer()?;
+    let tables = structure::tables(&mut session, &side.schema)?;
+    let there = structure::tables(&mut writer, &side.copy)?;
+    for name in there.keys().filter(|name| !tables.contains_key(*name)) {
+        let sql = format!("DROP TABLE {}", identifier("table", name)?);
+        writer.run(&sql, &format!("dropping {}.{name}", side.copy))?;
+    }
+    for (name, table) in &tables {
+        let during = "looking at what was altered since";
+        control.check(during)?;
+        let sound = there.get(name).is_some_and(|copy| copy.sha256 == table.sha256);
+        let known = copying
+            .tables
+            .get(name)
+            .filter(|copy| copy.sha256 == table.sha256 && sound);
+        if known.is_none() {
+            side.make_table(&mut writer, name, table)?;
+        }
+        let mut copy = known.cloned().unwrap_or_else(|| TableCopy {
+            sha256: table.sha256.clone(),
+            ..TableCopy::default()
+        });
+        while !copy.whole {
+            control.check(during)?;
+            let after = copy.after(copy.chunks.len());
+            let upto = next_bound(&mut session, &side.schema, name, &table.key, after, chunk_rows(table))?;
+            copy.whole = upto.is_none();
+            copy.chunks.push(Chunk { upto, sum: None });
+        }
+        copying.tables.insert(name.clone(), copy);
+    }
+    Ok(Open {
+        copying,
+        side: Side {
+            server: side.server.clone(),
+            schema: side.schema.clone(),
+            copy: side.copy.clone(),
+        },
+        tables,
+        sessions: Mutex::new(vec![writer]),
+    })
+}
+
+fn finish(open: &Open, totals: &BTreeMap<&str, Sum>, late_rows: u64) -> Result<SavedCopy, DbError> {
+    let side = &open.side;
+    let mut writer = side.writer()?;
+    let there = structure::tables(&mut writer, &side.copy)?;
+    for (name, table) in &open.tables {
+        let copy = there.get(name);
+        if copy.is_none_or(|copy| copy.sha256 != table.sha256) {
+            return Err(DbError::FingerprintDiffers {
+                what: format!("the copy of {}", side.schema),
+                differences: format!("table {name} has another definition"),
+            });
+        }
+        if let Some(counter) = table.counter
+            && copy.and_then(|copy| copy.counter) != Some(counter)
+        {
+            let sql = format!("ALTER TABLE {} AUTO_INCREMENT = {counter}", identifier("table", name)?);
+            writer.run(&sql, &format!("setting the counter of {}.{name}", side.copy))?;
+        }
+    }
+    let mut session = side.server.open_schema(&side.schema)?;
+    let objects = structure::objects(&mut session, &side.schema)?;
+    let facts = side
+        .server
+        .schema_facts(&side.schema)?
+        .ok_or_else(|| DbError::UnknownSchema {
+            address: side.server.address(),
+            schema: side.schema.clone(),
+        })?;
+    let during = "reading the server's time";
+    let now = session.rows("SELECT CAST(UTC_TIMESTAMP() AS CHAR)", during)?;
+    let tables = totals
+        .iter()
+        .filter_map(|(name, sum)| {
+            let table = TableFingerprint {
+                schema_sha256: open.tables.get(*name)?.sha256.clone(),
+                rows: sum.rows,
+                checksum: sum.hash.to_string(),
+            };
+            Some(((*name).to_owned(), table))
+        })
+        .collect();
+    Ok(SavedCopy {
+        copy: side.copy.clone(),
+        gone: open.copying.gone.clone(),
+        charset: facts.charset,
+        collation: facts.collation,
+        identity: open.copying.identity.clone(),
+        node: super::node(&mut session)?,
+        fingerprint: fingerprint(tables, &objects),
+        ids: super::ids(&mut session, &side.server, &side.copy)?,
+        objects,
+        proven_at: now.into_iter().flatten().flatten().collect(),
+        late_rows,
+    })
+}
+
+/// A fingerprint of what was found.
+pub(super) fn fingerprint(tables: BTreeMap<String, TableFingerprint>, objects: &structure::Objects) -> Fingerprint {
+    let digests = |definitions: &BTreeMap<String, structure::Definition>| {
+        definitions
+            .iter()
+            .map(|(name, definition)| {
+                let parts = [&definition.create, &definition.sql_mode, &definition.time_zone].map(String::as_str);
+                (name.clone(), ffu_model::digest::sha256_hex(parts.join("\0").as_bytes()))
+            })
+            .collect()
+    };
+    let mut found = Fingerprint {
+        tables,
+        views: digests(&objects.views),
+        triggers: digests(&objects.triggers),
+        routines: digests(&objects.routines),
+        events: digests(&objects.events),
+        digest: String::new(),
+    };
+    found.digest = found.digest_of();
+    found
+}
+
+/// A server that does not sync its log at every commit does so within a moment: until then a power cut could take back what
+/// was proven.
+fn settle(session: &mut Session) -> Result<(), DbError> {
+    let during = "asking when the server syncs its log";
+    let at_commit = session.rows(
+        "SELECT @@innodb_flush_log_at_trx_commit, @@innodb_flush_log_at_timeout",
+        during,
+    )?;
+    let values: Vec<u64> = at_commit
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|text| text.parse().ok())
+        .collect();
+    if let [mode, seconds] = values.as_slice()
+        && *mode != 1
+    {
+        std::thread::sleep(Duration::from_secs((*seconds).clamp(1, 5)) + Duration::from_millis(100));
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! The thread of a pool: warms one series after the other as long as there is room, and makes room where there is too little.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ffu_model::Series;
+
+use super::cold::Cold;
+use super::memory;
+use super::pool::{Entry, Place, Programs, Shared};
+use super::tree::{COMMON, Tree};
+use crate::command::HopEnv;
+
+/// Kept free of the budget for what runs: the pages that commands write to, or plain processes in their stead.
+const FOR_COMMANDS: u64 = 256 << 20;
+/// What a series is thought to take before one has been weighed; seven projects took 250 to 420 MiB.
+const FIRST_GUESS: u64 = 420 << 20;
+
+/// Until the pool closes.
+pub(super) fn keep_warm(shared: &Shared) {
+    while let Some((environment, wanted)) = next(shared) {
+        let begun = Instant::now();
+        let series = environment.series().clone();
+        let fail =
+            |project: Option<String>, cold: Cold| shared.change(&series, |entry| entry.cold.push((project, cold)));
+        let tree = match Tree::plant(&environment, COMMON, &|| shared.closes()) {
+            Ok(tree) => Arc::new(tree),
+            Err(cold) => {
+                fail(None, cold);
+                shared.change(&series, |entry| entry.place = Place::Over);
+                continue;
+            }
+        };
+        shared.change(&series, |entry| {
+            if matches!(entry.place, Place::Warming(_)) {
+                entry.place = Place::Warming(Some(Arc::clone(&tree)));
+            }
+        });
+        let at_once = std::thread::available_parallelism()
+            .map_or(1, std::num::NonZero::get)
+            .min(4);
+        let queue = Mutex::new(wanted.iter());
+        std::thread::scope(|scope| {
+            for _ in 0..at_once {
+                scope.spawn(|| {
+                    loop {
+                        let Some(one) = queue.lock().unwrap_or_else(PoisonError::into_inner).next() else {
+                            return;
+                        };
+                        match tree.add(&environment, &one.project, &one.programs, &|| shared.closes()) {
+                            Ok(()) => shared.changed.notify_all(),
+                            Err(cold) => fail(Some(one.project.clone()), cold),
+                        }
+                    }
+                });
+            }
+        });
+        let weight = tree.memory();
+        shared.change(&series, |entry| {
+            // It may have been retired meanwhile.
+            if matches!(entry.place, Place::Warming(_)) {
+                entry.place = Place::Warm(tree);
+                entry.warmed_in = Some(begun.elapsed());
+                entry.weight = weight;
+            }
+        });
+        shed(shared);
+    }
+}
+
+/// The next series to warm, when there is room for it.
+fn next(shared: &Shared) -> Option<(Arc<HopEnv>, Vec<Programs>)> {
+    let mut entries = shared.lock();
+    loop {
+        if shared.closes() {
+            return None;
+        }
+        let urgent = entries
+            .iter()
+            .position(|entry| entry.urgent && matches!(entry.place, Place::Queued));
+        let first = entries.iter().position(|entry| matches!(entry.place, Place::Queued));
+        if let Some(at) = urgent.or(first) {
+            let needed = entries
+                .iter()
+                .map(|entry| entry.weight)
+                .max()
+                .filter(|&most| most > 0)
+                .unwrap_or(FIRST_GUESS);
+            let free = shared.budget.saturating_sub(used(&entries));
+            let fits = needed <= free;
+            // Somebody waits: what is furthest ahead has to make room, else what was passed and not retired.
+            let ahead = entries.iter().rposition(Entry::can_go).filter(|&last| last > at);
+            let other = ahead.or_else(|| entries.iter().position(Entry::can_go));
+            if let Some(entry) = entries.get_mut(at) {
+                entry.waits_for_room = !fits;
+                if fits {
+                    entry.place = Place::Warming(None);
+                    return Some((Arc::clone(&entry.environment), entry.wanted.clone()));
+                }
+                shared.changed.notify_all();
+                if urgent.is_some() && other.is_none() {
+                    let cold = over_budget(shared, entry.series(), needed, free);
+                    entry.cold.push((None, cold));
+                    entry.place = Place::Over;
+                    shared.changed.notify_all();
+                    continue;
+                }
+            }
+            if urgent.is_some()
+                && let Some(entry) = other.and_then(|other| entries.get_mut(other))
+            {
+                entry.place = if ahead.is_some() { Place::Queued } else { Place::Over };
+                if ahead.is_none() {
+                    let series = entry.series().to_string();
+                    entry.cold.push((None, Cold::Retired { series }));
+                }
+                continue;
+            }
+        }
+        entries = shared.wait(entries, Duration::from_secs(1));
+    }
+}
+
+/// Bytes that are used up: this process, every tree, and what commands are going to want.
+fn used(entries: &[Entry]) -> u64 {
+    let trees: u64 = entries.iter().filter_map(Entry::tree).map(|tree| tree.memory()).sum();
+    FOR_COMMANDS + memory::pss(std::process::id().cast_signed()) + trees
+}
+
+fn over_budget(shared: &Shared, series: &Series, needed: u64, free: u64) -> Cold {
+    Cold::Budget {
+        series: series.to_string(),
+        needed_mib: needed >> 20,
+        free_mib: free >> 20,
+        budget_mib: shared.budget >> 20,
+    }
+}
+
+/// What turned out heavier than was thought makes room again, the furthest ahead first.
+fn shed(shared: &Shared) {
+    let mut entries = shared.lock();
+    while used(&entries) > shared.budget {
+        let Some(entry) = entries.iter_mut().rev().find(|entry| entry.can_go()) else {
+            break;
+        };
+        let cold = over_budget(shared, entry.series(), entry.weight, 0);
+        entry.cold.push((None, cold));
+        entry.place = Place::Over;
+    }
+    drop(entries);
+    shared.changed.notify_all();
+}

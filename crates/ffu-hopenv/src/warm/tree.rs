@@ -1,0 +1,299 @@
+//! The processes of one warm series: the interpreter as it starts, one that has imported what the projects share, and one
+//! for each project that has imported the project's programs.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use camino::Utf8Path;
+use serde_json::json;
+
+use super::cold::Cold;
+use super::link::{Door, Link};
+use super::memory;
+use crate::command::HopEnv;
+
+const SERVER: &str = include_str!("server.py");
+/// Reads the server from standard input, which needs no file that somebody would have to remove.
+const BOOTSTRAP: &str = "import os\ns = b''\nwhile True:\n    d = os.read(0, 65536)\n    if not d:\n        break\n    s += d\n\
+                         exec(compile(s, '<ffu warm>', 'exec'), {'__name__': 'ffu_warm'})";
+/// An interpreter that has not said hello after so long hangs.
+const HELLO: Duration = Duration::from_secs(30);
+/// Imports on a busy machine with cold caches.
+const IMPORTS: Duration = Duration::from_secs(180);
+/// A fork takes milliseconds.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// What all projects but nova import at their start (neutron up to Xena: when it loads its models), so that importing it
+/// once in a common parent changes only the order. Nova patches the standard library before it loads any of it, and so has
+/// no common parent. Measured on the modules that each project's programs load in the environments of Pike to 2026.2.
+pub(super) const COMMON: &[&str] = &[
+    "oslo_config.cfg",
+    "oslo_log.log",
+    "oslo_utils.timeutils",
+    "oslo_utils.uuidutils",
+    "oslo_serialization.jsonutils",
+    "oslo_db.options",
+    "oslo_db.sqlalchemy.enginefacade",
+    "oslo_db.sqlalchemy.models",
+    "oslo_db.sqlalchemy.utils",
+    "oslo_concurrency.lockutils",
+    "oslo_context.context",
+    "oslo_middleware",
+    "sqlalchemy.orm",
+    "sqlalchemy.dialects.mysql",
+    "cryptography.x509",
+    "netaddr",
+    "requests",
+    "stevedore",
+    "webob",
+];
+
+/// Loaded by a project's commands while they work: libraries, and neutron's models, which its migrations import without
+/// having read any configuration. One is skipped if its package has not been loaded before.
+const ALSO: &[&str] = &[
+    "pymysql",
+    "sqlalchemy.dialects.mysql.pymysql",
+    "alembic.command",
+    "alembic.script",
+    "neutron.db.migration.models.head",
+];
+
+/// A process that waits, and the link to it.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub what: String,
+    pub pid: i32,
+    pub patched: bool,
+    pub printed: String,
+    pub holds: Vec<String>,
+    link: Mutex<Link>,
+}
+
+impl Node {
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks it to fork; the child's number.
+    pub(super) fn fork(&self, request: &serde_json::Value) -> Result<i32, Cold> {
+        let mut link = self.link();
+        link.say(request)?;
+        let said = link.hear(ANSWER, &|| false)?;
+        match (said.forked, said.failed) {
+            (Some(pid), _) if pid > 1 => Ok(pid),
+            (_, Some(why)) => Err(Cold::Unfit {
+                what: self.what.clone(),
+                why: cut(&why),
+            }),
+            _ => Err(link.protocol("no number of a child")),
+        }
+    }
+
+    /// Asks it to reap a child that has ended; its status as wait(2) gives it.
+    pub(super) fn reap(&self, pid: i32) -> Result<i32, Cold> {
+        let mut link = self.link();
+        link.say(&json!({"do": "reap", "pid": pid}))?;
+        let said = link.hear(ANSWER, &|| false)?;
+        said.status.ok_or_else(|| link.protocol("no status of a child"))
+    }
+
+    /// A child that imports more and waits, too.
+    fn grow(&self, what: &str, mut request: serde_json::Value, give_up: &dyn Fn() -> bool) -> Result<Node, Cold> {
+        let first = request.pointer("/programs/0").cloned();
+        let door = Door::open().map_err(|error| start(what, &error))?;
+        request["do"] = "node".into();
+        request["door"] = door.name.clone().into();
+        let pid = self.fork(&request)?;
+        let (link, said) = door.admit(what, pid, IMPORTS, give_up)?;
+        if let (Some(spoilt), Some(first)) = (&said.spoilt, first)
+            && first != spoilt.as_str()
+        {
+            if spoilt == "also" {
+                request["also"] = json!([]);
+            } else {
+                request["programs"] = json!([first]);
+            }
+            return self.grow(what, request, give_up);
+        }
+        if let Some(why) = said.failed.or(said.spoilt) {
+            return Err(Cold::Unfit {
+                what: what.to_owned(),
+                why: cut(&why),
+            });
+        }
+        Ok(Node {
+            what: what.to_owned(),
+            pid,
+            patched: said.patched,
+            printed: said.printed,
+            holds: said.holds,
+            link: Mutex::new(link),
+        })
+    }
+}
+
+fn start(what: &str, error: &std::io::Error) -> Cold {
+    Cold::Start {
+        series: what.to_owned(),
+        why: error.to_string(),
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+/// The processes of one series. They end with this.
+#[derive(Debug)]
+pub(super) struct Tree {
+    child: Child,
+    root: Arc<Node>,
+    common: Option<Arc<Node>>,
+    pub projects: Mutex<BTreeMap<String, Arc<Node>>>,
+}
+
+impl Tree {
+    /// Starts the interpreter and imports what is common. To be called by a thread that lives as long as the tree is
+    /// wanted: the kernel ends the processes with the thread that started them.
+    pub(super) fn plant(environment: &HopEnv, modules: &[&str], give_up: &dyn Fn() -> bool) -> Result<Tree, Cold> {
+        let series = environment.series().to_string();
+        let door = Door::open().map_err(|error| start(&series, &error))?;
+        let mut child = Command::new(environment.directory().join("bin/python"))
+            .args(["-c", BOOTSTRAP, &door.name, &std::process::id().to_string()])
+            .env_clear()
+            .envs(environment.variables(Utf8Path::new("/nonexistent")))
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| start(&series, &error))?;
+        // If it is gone already, that is said below.
+        let _ = child.stdin.take().map(|mut stdin| stdin.write_all(SERVER.as_bytes()));
+        let pid = child.id().cast_signed();
+        let root = match door.admit(&series, pid, HELLO, give_up) {
+            Ok((link, _)) => Arc::new(Node {
+                what: series.clone(),
+                pid,
+                patched: false,
+                printed: String::new(),
+                holds: Vec::new(),
+                link: Mutex::new(link),
+            }),
+            Err(cold) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(cold);
+            }
+        };
+        let mut tree = Tree {
+            child,
+            root,
+            common: None,
+            projects: Mutex::default(),
+        };
+        let request = json!({"modules": modules});
+        tree.common = match tree
+            .root
+            .grow(&format!("{series}: what projects share"), request, give_up)
+        {
+            // What it prints would come first in every output, where it is not in a plain run.
+            Ok(node) if node.printed.is_empty() && !node.patched => Some(Arc::new(node)),
+            Ok(_) | Err(Cold::Unfit { .. }) => None,
+            Err(cold) => return Err(cold),
+        };
+        Ok(tree)
+    }
+
+    /// Warms a project.
+    pub(super) fn add(
+        &self,
+        environment: &HopEnv,
+        project: &str,
+        programs: &[String],
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<(), Cold> {
+        let what = format!("{project} of {}", environment.series());
+        let paths: Vec<String> = programs
+            .iter()
+            .filter_map(|program| environment.program(program).ok())
+            .map(String::from)
+            .collect();
+        let request = json!({"programs": paths, "also": ALSO});
+        let mut parent = self.common.as_ref().filter(|_| project != "nova").unwrap_or(&self.root);
+        let mut node = parent.grow(&what, request.clone(), give_up)?;
+        if node.patched && !Arc::ptr_eq(parent, &self.root) {
+            // It has to find the libraries unloaded when it patches, as in a plain run.
+            parent = &self.root;
+            node = parent.grow(&what, request, give_up)?;
+        }
+        if !node.printed.is_empty() {
+            // A program that would print something else when it is imported alone must not share.
+            let alone = |program: &String| -> Result<bool, Cold> {
+                let alone = parent.grow(&what, json!({"programs": [program]}), give_up)?;
+                let (pid, same) = (alone.pid, alone.printed == node.printed);
+                drop(alone);
+                parent.reap(pid)?;
+                Ok(same)
+            };
+            let mut holds = Vec::new();
+            for program in &node.holds {
+                if paths.first() == Some(program) || alone(program)? {
+                    holds.push(program.clone());
+                }
+            }
+            node.holds = holds;
+        }
+        let mut projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+        projects.insert(project.to_owned(), Arc::new(node));
+        Ok(())
+    }
+
+    /// The process to fork a program of a project from, once the project is warm: its own, or the one before it, if the
+    /// program cannot be imported beside the project's others.
+    pub(super) fn node(&self, project: &str, program: &Utf8Path) -> Option<Arc<Node>> {
+        let projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+        let node = projects.get(project)?;
+        if node.holds.iter().any(|held| held == program) {
+            return Some(Arc::clone(node));
+        }
+        let before = self.common.as_ref().filter(|_| !node.patched);
+        Some(Arc::clone(before.unwrap_or(&self.root)))
+    }
+
+    /// Whether somebody holds one of its processes, to run a command.
+    pub(super) fn is_busy(&self) -> bool {
+        let projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nodes = projects
+            .values()
+            .chain(self.common.iter())
+            .chain(std::iter::once(&self.root));
+        nodes.any(|node| Arc::strong_count(node) > 1)
+    }
+
+    pub(super) fn pids(&self) -> Vec<i32> {
+        let projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::once(self.root.pid)
+            .chain(self.common.as_ref().map(|node| node.pid))
+            .chain(projects.values().map(|node| node.pid))
+            .collect()
+    }
+
+    /// Bytes of memory, by PSS.
+    pub(super) fn memory(&self) -> u64 {
+        self.pids().into_iter().map(memory::pss).sum()
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        // The others die with their parent.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,126 @@
+//! Warm hop environments for a run: which series and programs its plan needs, when they are warmed, when they are done with.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ffu_engine::RunView;
+use ffu_hopenv::{DEFAULT_BUDGET, Programs, WarmPool};
+use ffu_model::step::Action;
+use ffu_model::{Finding, Plan, Series, Severity, StepResult};
+
+use super::World;
+
+/// A series that has not become warm after so long is left to itself; its commands wait for what they need.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The pool of a run, and what is still to come of each series.
+pub(super) struct Warmth {
+    pub(super) pool: WarmPool,
+    programs: BTreeMap<Series, Vec<Programs>>,
+    /// Commands that have not succeeded yet.
+    left: Mutex<BTreeMap<Series, usize>>,
+}
+
+impl Warmth {
+    fn new(plan: &Plan, view: &RunView) -> std::io::Result<Warmth> {
+        let mut programs = BTreeMap::<Series, Vec<Programs>>::new();
+        let mut left = BTreeMap::<Series, usize>::new();
+        for step in plan.steps.iter().filter(|step| !view.is_done(&step.id)) {
+            let Action::Command(command) = &step.action else {
+                continue;
+            };
+            *left.entry(command.series.clone()).or_default() += 1;
+            let wanted = programs.entry(command.series.clone()).or_default();
+            let at = wanted.iter().position(|one| one.project == command.project);
+            let at = at.unwrap_or_else(|| {
+                wanted.push(Programs {
+                    project: command.project.clone(),
+                    programs: Vec::new(),
+                });
+                wanted.len() - 1
+            });
+            if let Some(one) = wanted.get_mut(at)
+                && !one.programs.contains(&command.program)
+            {
+                one.programs.push(command.program.clone());
+            }
+        }
+        Ok(Warmth {
+            pool: WarmPool::new(DEFAULT_BUDGET)?,
+            programs,
+            left: Mutex::new(left),
+        })
+    }
+
+    /// One command of a series is done.
+    pub(super) fn one_less(&self, series: &Series) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = left.get_mut(series) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.pool.retire(series);
+            }
+        }
+    }
+}
+
+impl World {
+    /// Keeps hop environments warm from now on. Series whose environment was verified in an earlier process are warmed at
+    /// once, the others when they have been verified.
+    ///
+    /// # Errors
+    /// If there can be no thread for it.
+    pub fn keep_warm(&mut self, view: &RunView) -> std::io::Result<()> {
+        self.warmth = Some(Warmth::new(&self.plan, view)?);
+        for step in self.plan.steps.iter().filter(|step| view.is_done(&step.id)) {
+            if let Action::VerifyEnvironment { series } = &step.action {
+                self.start_warming(series);
+            }
+        }
+        Ok(())
+    }
+
+    fn start_warming(&self, series: &Series) {
+        let Some(warmth) = &self.warmth else { return };
+        // An environment that cannot be opened is the command's to report.
+        if let (Some(wanted), Ok(environment)) = (warmth.programs.get(series), self.environments.open(series)) {
+            warmth.pool.warm(environment, wanted.clone());
+        }
+    }
+
+    /// Warms a series, and waits until that is settled: before the freeze there is time. What there is to say of it.
+    pub(super) fn warm_ahead(&self, series: &Series) -> (String, Vec<Finding>) {
+        self.start_warming(series);
+        let settled = self
+            .warmth
+            .as_ref()
+            .and_then(|warmth| warmth.pool.settle(series, PATIENCE, &self.stop));
+        let Some(settled) = settled else {
+            return (String::new(), Vec::new());
+        };
+        let text = match settled.warmed_in {
+            Some(time) => format!("; warm after {:.1} s, {} MiB", time.as_secs_f64(), settled.memory >> 20),
+            None if settled.waits_for_room => "; it is warmed when an earlier series has made room".to_owned(),
+            None => "; not warm".to_owned(),
+        };
+        (text, settled.cold.iter().map(|cold| ran_cold(None, cold)).collect())
+    }
+}
+
+/// Why something is run by a plain process.
+pub(super) fn ran_cold(project: Option<&str>, cold: &ffu_hopenv::Cold) -> Finding {
+    Finding {
+        id: "ran-cold".to_owned(),
+        severity: Severity::Info,
+        project: project.map(str::to_owned),
+        message: format!("a plain process is used, which takes some seconds longer: {cold}"),
+        remedy: "nothing has to be done".to_owned(),
+        source: String::new(),
+    }
+}
+
+/// Whether a step has done its work.
+pub(super) fn is_good(result: StepResult) -> bool {
+    matches!(result, StepResult::Succeeded | StepResult::Warned)
+}
