@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 read -r -a chain <<<"${1:?usage: bench/sequential-hops.sh \"SERIES SERIES …\" [LAB]}"
-ffu="$PWD/target/debug/ffu"
+ffu="${FFU:-$PWD/target/debug/ffu}"
 envs="${XDG_CACHE_HOME:-$HOME/.cache}/ffu/envs"
 case " ${chain[*]} " in
 *" pike "* | *" queens "* | *" rocky "* | *" stein "*)
@@ -44,15 +44,16 @@ since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.2f", b - a }'; }
 command_of() {
     local series="$1" accepted="$2" program="$3" begun code=0
     shift 3
-    local log="$logs/$series-$program-$*.log"
-    log="${log// /_}"
+    local log="$series-$program-$*.log"
+    log="${log//[ \/]/_}"
+    log="$logs/$log"
     begun="$(now)"
     env -i PATH="$envs/$series/bin:/usr/bin:/bin" HOME="$logs" LANG=C.UTF-8 \
-        "$envs/$series/bin/$program" "$@" >"${log//\//_}" 2>&1 || code=$?
+        "$envs/$series/bin/$program" "$@" >"$log" 2>&1 || code=$?
     printf '%8s  %s %s %s (exit %s)\n' "$(since "$begun")" "$series" "$program" "${*: -2}" "$code"
     case " $accepted " in *" $code "*) ;; *)
         echo "sequential-hops: $program $* of $series ended with $code" >&2
-        tail -5 "${log//\//_}" >&2
+        tail -5 "$log" >&2
         exit 1
         ;;
     esac
