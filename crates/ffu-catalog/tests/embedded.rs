@@ -123,7 +123,13 @@ fn commands_follow_the_series() {
     );
     assert_eq!(
         ids("nova", "pike"),
-        ["api-db-sync", "db-sync", "online-data-migrations", "upgrade-check"]
+        [
+            "api-db-sync",
+            "db-sync",
+            "online-data-migrations",
+            "upgrade-check",
+            "upgrade-check-alone"
+        ]
     );
     let at = |at: &str| catalog.projects_at(&series(at)).count();
     assert_eq!((at("rocky"), at("stein")), (6, 7));

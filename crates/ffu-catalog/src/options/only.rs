@@ -53,7 +53,7 @@ impl<'de> Visitor<'de> for Whole<'_> {
                 "not_dumped" => part.not_dumped = map.next_value()?,
                 "dynamic_groups" => part.dynamic_groups = map.next_value()?,
                 "options" if !part.series.is_empty() => {
-                    options = Some(map.next_value_seed(Options(part.position(self.0)))?);
+                    options = Some(map.next_value_seed(Options(part.position(self.0), 1500))?);
                 }
                 "auth_plugins" if !part.series.is_empty() => {
                     part.auth_plugins = map.next_value_seed(Plugins(part.position(self.0)))?;
@@ -71,8 +71,8 @@ impl<'de> Visitor<'de> for Whole<'_> {
     }
 }
 
-/// The options of the nth series.
-struct Options(Option<usize>);
+/// The options of the nth series, and about how many there are.
+struct Options(Option<usize>, usize);
 
 impl<'de> DeserializeSeed<'de> for Options {
     type Value = Vec<Opt>;
@@ -90,7 +90,7 @@ impl<'de> Visitor<'de> for Options {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Opt>, A::Error> {
-        let mut options = Vec::new();
+        let mut options = Vec::with_capacity(self.1);
         while let Some(option) = seq.next_element_seed(One(self.0))? {
             options.extend(option);
         }
@@ -147,7 +147,7 @@ impl<'de> Visitor<'de> for Plugin {
         while let Some(key) = map.next_key::<&str>()? {
             match key {
                 "name" => name = Some(map.next_value()?),
-                "options" => options = Some(map.next_value_seed(Options(self.0))?),
+                "options" => options = Some(map.next_value_seed(Options(self.0, 16))?),
                 _ => return Err(A::Error::custom("not the fields of a plugin")),
             }
         }
