@@ -111,11 +111,12 @@ impl Cloud {
             },
         };
         // So that an online migration has something to do, and a file something to be carried.
-        let run = |schema: &str, sql: &str| cloud.admin().execute(Some(schema), sql).unwrap();
-        run(
-            cloud.shape.placement,
-            "UPDATE resource_providers SET root_provider_id = NULL",
-        );
+        if let Some(schema) = cloud.shape.unmigrated {
+            cloud
+                .admin()
+                .execute(Some(schema), "UPDATE resource_providers SET root_provider_id = NULL")
+                .unwrap();
+        }
         let keystone = cloud.lab.dir().join("etc/keystone/keystone.conf");
         let mut content = std::fs::read_to_string(&keystone).unwrap();
         content.push_str("\n[DEFAULT]\nnotification_driver = noop\n");
