@@ -91,7 +91,7 @@ impl Table {
         }
         let good = self.rows.iter().filter(|row| row["good"] == true).count();
         let mut text = format!(
-            "# Faults\n\nWritten by `make faults` (`crates/ffu/tests/faults.rs`) from what that run saw; not edited by hand. {good} of {} rows \
+            "# Faults\n\nWritten by `make faults` (`crates/ffu/tests/faults.rs`) from what its runs saw (`MORE=1` adds to the rows of those before). {good} of {} rows \
              are right.\n\nThe cloud is a lab at 2024.1 with real services and a real MariaDB, cut down to keystone, placement and neutron; the target \
              is 2024.2. `POINT@STEP` is where `ffu` killed itself with SIGKILL (`crates/ffu-model/src/fault.rs` says what the points are). \
              \"Right\" after a resume: every head and every invariant, the target's files, its services answer and a token is issued. \"Right\" \
