@@ -288,7 +288,7 @@ fn end(output: Output, held: &Held, state: RunState) -> Exit {
         RunState::Finished => (Exit::Success, format!("\nrun {run} is accepted and finished")),
         RunState::RolledBack => (
             Exit::Success,
-            "\nrolled back: databases (proven by fingerprint), configuration and services are as they were".to_owned(),
+            "\nrolled back: databases (proven), configuration and services are as they were".to_owned(),
         ),
         RunState::Paused => (
             Exit::Paused,
