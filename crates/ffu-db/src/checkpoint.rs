@@ -72,12 +72,9 @@ pub fn room(dir: &Utf8Path, databases: &[Target]) -> Result<Room, DbError> {
         }
     }
     let existing = dir.ancestors().find(|d| d.exists()).unwrap_or(Utf8Path::new("/"));
-    let status = nix::sys::statvfs::statvfs(existing.as_std_path())
-        .map_err(|e| DbError::io("cannot measure the file system of", existing, e.into()))?;
-    Ok(Room {
-        needed,
-        free: status.blocks_available() as u64 * status.fragment_size() as u64,
-    })
+    let free = crate::files::free_bytes(existing)
+        .map_err(|e| DbError::io("cannot measure the file system of", existing, e))?;
+    Ok(Room { needed, free })
 }
 
 fn require_room(dir: &Utf8Path, room: Room) -> Result<(), DbError> {
@@ -91,12 +88,20 @@ fn require_room(dir: &Utf8Path, room: Room) -> Result<(), DbError> {
     Ok(())
 }
 
+/// A whole checkpoint is never touched by making one.
+fn refuse_whole(dir: &Utf8Path) -> Result<(), DbError> {
+    if dir.join(manifest::FILE).exists() {
+        return Err(DbError::AlreadyWhole { path: dir.to_owned() });
+    }
+    Ok(())
+}
+
 /// Makes a checkpoint in a directory, which is created; an unfinished one there is replaced, a whole one never. Databases of
 /// which [`standby::prepare`] has begun a copy are saved by finishing it, the others by a dump.
 ///
 /// # Errors
 /// [`DbError::NoRoom`] before anything is written, [`DbError::DiskFull`] later, [`DbError::Lost`] when a server goes away,
-/// [`DbError::BadCheckpoint`] if the directory has a whole checkpoint already.
+/// [`DbError::AlreadyWhole`] if the directory has a whole checkpoint.
 pub fn make(
     dir: &Utf8Path,
     databases: &[Target],
@@ -104,12 +109,7 @@ pub fn make(
     options: &Options,
 ) -> Result<Manifest, DbError> {
     let control = Control::start(options);
-    if dir.join(manifest::FILE).exists() {
-        return Err(DbError::BadCheckpoint {
-            path: dir.to_owned(),
-            reason: "there is a whole checkpoint already".to_owned(),
-        });
-    }
+    refuse_whole(dir)?;
     let mut names = BTreeSet::new();
     for target in databases {
         if !names.insert(manifest::dump_name(&target.key)) {

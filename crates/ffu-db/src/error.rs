@@ -282,6 +282,14 @@ pub enum DbError {
         /// Why.
         reason: String,
     },
+    /// A checkpoint that would be made over a whole one.
+    #[error(
+        "{path} has a whole checkpoint already, which is not made again: `ffu resume` goes on from it, `ffu rollback` goes back to it"
+    )]
+    AlreadyWhole {
+        /// The directory.
+        path: Utf8PathBuf,
+    },
     /// A checkpoint that is not whole.
     #[error("checkpoint {path}: {reason}; it cannot be used to go back")]
     BadCheckpoint {

@@ -41,3 +41,12 @@ pub(crate) fn sync_directory(path: &Utf8Path) -> Result<(), DbError> {
         .and_then(|d| d.sync_all())
         .map_err(|e| DbError::io("cannot sync", path, e))
 }
+
+/// Bytes that this user may still write below a directory.
+///
+/// # Errors
+/// If the file system cannot be asked.
+pub fn free_bytes(directory: &Utf8Path) -> std::io::Result<u64> {
+    let numbers = nix::sys::statvfs::statvfs(directory.as_std_path())?;
+    Ok(numbers.blocks_available() as u64 * numbers.fragment_size() as u64)
+}

@@ -18,6 +18,11 @@ pub fn identifier(what: &'static str, name: &str) -> Result<String, DbError> {
     Ok(format!("`{}`", name.replace('`', "``")))
 }
 
+/// Whether a text is a name that needs no quotes, such as that of a character set.
+pub(crate) fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 /// A text as a literal, for statements that cannot be prepared. Sessions run with an empty `sql_mode`, so a backslash
 /// escapes.
 pub fn literal(text: &str) -> String {

@@ -5,7 +5,6 @@
 //! metadata lock is let go as soon as the table is read (`ROLLBACK TO SAVEPOINT`, as mysqldump does), so that no service's
 //! own DDL has to wait for the whole copy.
 
-mod pace;
 mod rows;
 mod schema;
 
@@ -15,9 +14,9 @@ use std::time::Instant;
 use camino::Utf8Path;
 use ffu_model::secret::Secret;
 
-use self::pace::Pace;
 use crate::control::{Control, Options};
 use crate::error::DbError;
+use crate::pace::Pace;
 use crate::server::{PrivateServer, Server, Session};
 use crate::url::{Access, ConnectionUrl};
 
@@ -144,7 +143,7 @@ pub fn settings_like(access: &Access) -> Result<Vec<String>, DbError> {
     Ok(options)
 }
 
-/// Whether an account's password can be made up: a random one.
+/// A random password for an account of the private server; `dir` is the server's, for the error.
 ///
 /// # Errors
 /// [`DbError::PrivateServer`] if the system gives no random numbers.

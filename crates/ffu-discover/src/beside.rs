@@ -99,6 +99,8 @@ struct Service<'a> {
     etc: &'a Utf8Path,
     project: &'a str,
     options: &'a [Utf8PathBuf],
+    /// Those of the option files that can be read.
+    documents: Vec<Document>,
     /// Where `find_file` looks, in its order.
     directories: Vec<Utf8PathBuf>,
 }
@@ -119,27 +121,18 @@ impl<'a> Service<'a> {
             etc,
             project,
             options,
+            documents: options.iter().filter_map(|file| document(file)).collect(),
             directories,
         }
     }
 
     /// All values of an option, in the order of the files. References are resolved for the last one.
     fn values(&self, section: &str, option: &str) -> Vec<String> {
-        let mut values: Vec<String> = Vec::new();
-        for file in self.options {
-            let Some(document) = ffu_db::oslo::read(file)
-                .ok()
-                .and_then(|text| Document::parse(text.as_bytes()).ok())
-            else {
-                continue;
-            };
-            values.extend(
-                document
-                    .entries()
-                    .filter(|entry| entry.group() == section && entry.key == option)
-                    .map(|entry| entry.value().into_owned()),
-            );
-        }
+        let entries = self.documents.iter().flat_map(Document::entries);
+        let mut values: Vec<String> = entries
+            .filter(|entry| entry.group() == section && entry.key == option)
+            .map(|entry| entry.value().into_owned())
+            .collect();
         if values.last().is_some_and(|last| last.contains('$'))
             && let Ok(resolved) = ffu_db::oslo::config_value(self.options, section, option)
             && let Some(last) = values.last_mut()
@@ -228,8 +221,7 @@ impl<'a> Service<'a> {
                 .map(|parent| parent.join("rootwrap.d"))
                 .into_iter()
                 .collect();
-            let text = ffu_db::oslo::read(&main).unwrap_or_default();
-            if let Ok(document) = Document::parse(text.as_bytes()) {
+            if let Some(document) = document(&main) {
                 let paths = document
                     .entries()
                     .filter(|entry| entry.key == "filters_path")
@@ -287,6 +279,10 @@ impl<'a> Service<'a> {
         }
         left.into_iter().collect()
     }
+}
+
+fn document(file: &Utf8Path) -> Option<Document> {
+    Document::parse(ffu_db::oslo::read(file).ok()?.as_bytes()).ok()
 }
 
 /// The regular files of a directory, by name; none where it cannot be read.

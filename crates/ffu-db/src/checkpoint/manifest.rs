@@ -12,6 +12,7 @@ use super::Target;
 use super::standby::SavedCopy;
 use crate::error::DbError;
 use crate::fingerprint::Fingerprint;
+use crate::quote::is_word;
 use crate::url::{Access, ConnectionUrl};
 
 pub(super) const FORMAT: u32 = 1;
@@ -145,12 +146,7 @@ fn is_inside(name: &str) -> bool {
     }
 }
 
-/// Whether a text is a name that needs no quotes.
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-fn broken(path: &Utf8Path, reason: impl Into<String>) -> DbError {
+pub(super) fn broken(path: &Utf8Path, reason: impl Into<String>) -> DbError {
     DbError::BadCheckpoint {
         path: path.to_owned(),
         reason: reason.into(),
@@ -221,7 +217,7 @@ pub fn load(dir: &Utf8Path) -> Result<Manifest, DbError> {
         crate::quote::identifier("schema", &database.schema)?;
         if let Some(copied) = &database.copied {
             let ours = super::standby::is_ours(&copied.copy) && super::standby::is_ours(&copied.gone);
-            if !ours || !is_name(&copied.charset) || !is_name(&copied.collation) {
+            if !ours || !is_word(&copied.charset) || !is_word(&copied.collation) {
                 return Err(broken(
                     &path,
                     format!(
@@ -238,7 +234,7 @@ pub fn load(dir: &Utf8Path) -> Result<Manifest, DbError> {
                 format!("{:?} is not a file of this directory", dump.file),
             ));
         }
-        if !is_name(&dump.charset) || !is_name(&dump.collation) {
+        if !is_word(&dump.charset) || !is_word(&dump.collation) {
             return Err(broken(
                 &path,
                 format!("{}: character set or collation is not a name", database.key),

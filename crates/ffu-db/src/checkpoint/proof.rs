@@ -8,7 +8,7 @@ use ffu_model::{Finding, Severity};
 
 use super::dump::Tail;
 use super::manifest::{SavedDatabase, SavedDump};
-use super::{DatabaseProof, dump, manifest, restore};
+use super::{DatabaseProof, dump, manifest, restore, standby};
 use crate::control::{Control, Options};
 use crate::error::DbError;
 use crate::server::Server;
@@ -19,7 +19,7 @@ use crate::url::Access;
 pub struct ProofReport {
     /// One entry a database.
     pub databases: Vec<DatabaseProof>,
-    /// `checkpoint-not-restored` where only reading was possible.
+    /// `checkpoint-not-restored` where only reading was possible; `checkpoint-by-dump` where a copy was begun and not taken.
     pub findings: Vec<Finding>,
 }
 
@@ -47,10 +47,26 @@ pub fn prove(dir: &Utf8Path, proof: CheckpointProof, options: &Options) -> Resul
         prove_one(dir, database, access, proof, &control)
     })?;
     let (databases, findings): (Vec<_>, Vec<_>) = proven.into_iter().unzip();
-    Ok(ProofReport {
-        databases,
-        findings: findings.into_iter().flatten().collect(),
-    })
+    let mut findings: Vec<Finding> = findings.into_iter().flatten().collect();
+    let begun = standby::begun(dir)?;
+    let dumped = manifest.databases.iter().filter(|database| database.saved.is_some());
+    findings.extend(dumped.filter(|database| begun.contains(&database.key)).map(not_copied));
+    Ok(ProofReport { databases, findings })
+}
+
+/// The early copy was promised before the freeze; what came in between is said here.
+fn not_copied(database: &SavedDatabase) -> Finding {
+    Finding {
+        id: "checkpoint-by-dump".to_owned(),
+        severity: Severity::Warning,
+        project: Some(database.key.project.clone()),
+        message: format!(
+            "{} was dumped although a copy had been begun: {} is another server, or another schema, than before the freeze",
+            database.key, database.server
+        ),
+        remedy: "expect the way back of this database to take as long as loading its dump".to_owned(),
+        source: String::new(),
+    }
 }
 
 fn prove_one(

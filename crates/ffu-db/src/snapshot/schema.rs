@@ -3,10 +3,10 @@
 use std::sync::mpsc::sync_channel;
 
 use super::Copied;
-use super::pace::Pace;
 use super::rows::Inserts;
 use crate::control::Control;
 use crate::error::DbError;
+use crate::pace::Pace;
 use crate::quote::identifier;
 use crate::server::{Server, Session};
 

@@ -31,7 +31,7 @@ pub fn target(role: &str, access: Access) -> Target {
     }
 }
 
-fn fingerprint(db: &TestDatabase) -> ffu_db::Fingerprint {
+pub fn fingerprint(db: &TestDatabase) -> ffu_db::Fingerprint {
     shared_server()
         .admin()
         .unwrap()

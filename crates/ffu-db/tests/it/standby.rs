@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use camino::Utf8Path;
+use ffu_db::Options;
 use ffu_db::checkpoint::{self, RestoreProof, Target, standby};
 use ffu_db::testing::{TestDatabase, shared_server};
-use ffu_db::{Fingerprint, Options};
 use ffu_model::plan::CheckpointProof;
 
-use crate::checkpoint::target;
+use crate::checkpoint::{fingerprint, target};
 use crate::scratch;
 
 /// Tables of every kind, some of several chunks.
@@ -69,15 +69,6 @@ pub fn seed_small(db: &TestDatabase) {
         "CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01' DISABLE DO DELETE FROM log",
     ])
     .unwrap();
-}
-
-pub fn fingerprint(db: &TestDatabase) -> Fingerprint {
-    shared_server()
-        .admin()
-        .unwrap()
-        .fingerprint(&db.schema)
-        .unwrap()
-        .unwrap()
 }
 
 /// What a migration does to the tables of [`seed`].

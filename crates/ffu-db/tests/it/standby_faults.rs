@@ -6,10 +6,11 @@ use std::time::Duration;
 use ffu_db::checkpoint::{self, standby};
 use ffu_db::testing::{TestServer, shared_server};
 use ffu_db::{DbError, Options};
+use ffu_model::plan::CheckpointProof;
 
-use crate::checkpoint::target;
+use crate::checkpoint::{fingerprint, target};
 use crate::scratch;
-use crate::standby::{fingerprint, migrate, migrate_small, seed, seed_small};
+use crate::standby::{migrate, migrate_small, seed, seed_small};
 
 /// Ends the work at its n-th question whether it may go on.
 fn stopping_at<R>(n: u32, work: impl Fn(&Options) -> R) -> R {
@@ -100,6 +101,85 @@ fn the_early_copy_goes_on_wherever_it_was_stopped() {
         assert_eq!(fingerprint(&db), now);
         checkpoint::drop_checkpoint(&dir).unwrap();
     }
+}
+
+#[test]
+fn what_an_interrupted_window_changed_in_a_copy_is_not_taken_for_the_early_copy() {
+    let db = shared_server().database("standby_window").unwrap();
+    db.run(&["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)"])
+        .unwrap();
+    let before = fingerprint(&db);
+    let targets = [target("api", db.admin_access())];
+    let mut stops = 0;
+    for n in 0.. {
+        let (_guard, dir) = scratch();
+        standby::prepare(&dir, &targets, None, &Options::default()).unwrap();
+        db.run(&["INSERT INTO t VALUES (3)"]).unwrap();
+        let stopped = stopping_at(n, |options| checkpoint::make(&dir, &targets, &[], options));
+        // The source is again as the early copy found it; the copy may not be.
+        db.run(&["DELETE FROM t WHERE id = 3"]).unwrap();
+        match stopped {
+            Err(DbError::Stopped { .. }) => stops += 1,
+            Err(other) => panic!("{n}: {other}"),
+            // Whole, but of no use to anybody: it is made again, as after a proof that failed.
+            Ok(_) => checkpoint::forget(&dir).unwrap(),
+        }
+        let whole = stopped.is_ok();
+        checkpoint::make(&dir, &targets, &[], &Options::default()).unwrap();
+        db.run(&["DELETE FROM t"]).unwrap();
+        checkpoint::restore_databases(&dir, &Options::default()).unwrap();
+        assert_eq!(before.diff(&fingerprint(&db)), [] as [&str; 0], "stopped at {n}");
+        checkpoint::drop_checkpoint(&dir).unwrap();
+        if whole {
+            break;
+        }
+    }
+    assert!(stops >= 4, "{stops}");
+}
+
+#[test]
+fn a_copy_that_somebody_dropped_is_begun_anew() {
+    let db = shared_server().database("standby_dropped").unwrap();
+    seed_small(&db);
+    let before = fingerprint(&db);
+    let (_guard, dir) = scratch();
+    let targets = [target("api", db.admin_access())];
+    let prepared = standby::prepare(&dir, &targets, None, &Options::default()).unwrap();
+    let admin = shared_server().admin().unwrap();
+    admin.drop_database(&prepared.databases[0].copy).unwrap();
+    standby::prepare(&dir, &targets, None, &Options::default()).unwrap();
+    checkpoint::make(&dir, &targets, &[], &Options::default()).unwrap();
+    // A second look would take the copies for what they were: they are all that leads back.
+    let error = standby::prepare(&dir, &targets, None, &Options::default()).unwrap_err();
+    assert!(matches!(error, DbError::AlreadyWhole { .. }), "{error}");
+    assert!(error.to_string().contains("`ffu rollback` goes back to it"), "{error}");
+    migrate_small(&db);
+    db.run(&["SET SESSION foreign_key_checks = 0", "DELETE FROM parent"])
+        .unwrap();
+    checkpoint::restore_databases(&dir, &Options::default()).unwrap();
+    assert_eq!(before.diff(&fingerprint(&db)), [] as [&str; 0]);
+    checkpoint::drop_checkpoint(&dir).unwrap();
+}
+
+#[test]
+fn a_database_whose_server_is_another_one_by_now_is_dumped_and_that_is_said() {
+    let db = shared_server().database("standby_moved").unwrap();
+    db.run(&["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
+        .unwrap();
+    let (_guard, dir) = scratch();
+    let targets = [target("api", db.admin_access())];
+    standby::prepare(&dir, &targets, None, &Options::default()).unwrap();
+    let state = dir.join("standby.json");
+    let text = std::fs::read_to_string(&state).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    json["databases"][0]["identity"] = "another".into();
+    std::fs::write(&state, json.to_string()).unwrap();
+    let manifest = checkpoint::make(&dir, &targets, &[], &Options::default()).unwrap();
+    assert!(manifest.databases[0].saved.is_some() && manifest.databases[0].copied.is_none());
+    let report = checkpoint::prove(&dir, CheckpointProof::Restore, &Options::default()).unwrap();
+    let said: Vec<_> = report.findings.iter().map(|finding| finding.id.as_str()).collect();
+    assert_eq!(said, ["checkpoint-by-dump"]);
+    checkpoint::drop_checkpoint(&dir).unwrap();
 }
 
 #[test]

@@ -4,9 +4,9 @@ use ffu_db::Options;
 use ffu_db::checkpoint::{self, standby, strangers};
 use ffu_db::testing::shared_server;
 
-use crate::checkpoint::target;
+use crate::checkpoint::{fingerprint, target};
 use crate::scratch;
-use crate::standby::{fingerprint, seed_small};
+use crate::standby::seed_small;
 
 #[test]
 fn tables_of_somebody_else_survive_the_way_back() {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::structure::Column;
 use crate::error::DbError;
-use crate::quote::{identifier, literal};
+use crate::quote::{identifier, is_word, literal};
 use crate::server::Session;
 
 /// A column of the key, with how its values are written.
@@ -64,10 +64,6 @@ pub(super) fn key_of(columns: &[Column], keys: Option<&BTreeMap<String, Vec<(Str
         return primary.and_then(usable).unwrap_or_default();
     }
     keys.values().find_map(usable).unwrap_or_default()
-}
-
-fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 impl KeyColumn {

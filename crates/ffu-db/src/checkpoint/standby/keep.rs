@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::side::Sessions;
 use super::structure::Table;
 use super::{SavedCopy, hash};
 use crate::control::Control;
@@ -69,20 +70,16 @@ pub(super) fn unchanged(
     let going = all.iter().filter(|name| !is_candidate(name)).cloned().collect();
     let going = with_neighbours(going, &references);
     let candidates: Vec<&String> = all.iter().filter(|name| !going.contains(*name)).collect();
-    let sessions = std::sync::Mutex::new(Vec::new());
-    let free = || sessions.lock().unwrap_or_else(|e| e.into_inner());
+    let sessions = Sessions::default();
     let changed = control.each(&candidates, |name| {
         control.check("looking for what the run has changed")?;
         let (Some(table), Some(was)) = (here.get(*name), saved.fingerprint.tables.get(*name)) else {
             return Ok(true);
         };
-        let taken = free().pop();
-        let mut session = match taken {
-            Some(session) => session,
-            None => server.open_schema(schema)?,
-        };
-        let sum = hash::sum(&mut session, schema, name, &table.columns, "")?;
-        free().push(session);
+        let sum = sessions.with(
+            || server.open_schema(schema),
+            |session| hash::sum(session, schema, name, &table.columns, ""),
+        )?;
         Ok(sum.rows != was.rows || sum.hash.to_string() != was.checksum)
     })?;
     let mut all_going = going;

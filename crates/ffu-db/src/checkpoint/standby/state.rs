@@ -8,8 +8,9 @@ use ffu_model::DatabaseKey;
 use serde::{Deserialize, Serialize};
 
 use super::super::Target;
-use super::super::manifest;
+use super::super::manifest::{self, broken};
 use super::hash::Sum;
+use super::structure::Table;
 use crate::error::DbError;
 use crate::url::Access;
 
@@ -59,17 +60,28 @@ pub(super) struct Chunk {
     pub sum: Option<Sum>,
 }
 
-impl TableCopy {
-    /// Where a chunk begins.
-    pub(super) fn after(&self, at: usize) -> Option<&[String]> {
-        self.chunks.get(at.checked_sub(1)?)?.upto.as_deref()
+impl Copying {
+    /// What is known of a table's copy, if that and the copy itself (`there` are those of the copy) have its definition.
+    pub(super) fn sound(&self, name: &str, table: &Table, there: &BTreeMap<String, Table>) -> Option<&TableCopy> {
+        let is_there = there.get(name).is_some_and(|copy| copy.sha256 == table.sha256);
+        self.tables
+            .get(name)
+            .filter(|copy| is_there && copy.sha256 == table.sha256)
     }
 }
 
-fn broken(path: &Utf8Path, reason: impl Into<String>) -> DbError {
-    DbError::BadCheckpoint {
-        path: path.to_owned(),
-        reason: reason.into(),
+impl TableCopy {
+    /// Of a table of which nothing is copied yet.
+    pub(super) fn of(table: &Table) -> Self {
+        TableCopy {
+            sha256: table.sha256.clone(),
+            ..TableCopy::default()
+        }
+    }
+
+    /// Where a chunk begins.
+    pub(super) fn after(&self, at: usize) -> Option<&[String]> {
+        self.chunks.get(at.checked_sub(1)?)?.upto.as_deref()
     }
 }
 
@@ -100,6 +112,12 @@ pub(super) fn load(dir: &Utf8Path) -> Result<Option<State>, DbError> {
         }
     }
     Ok(Some(state))
+}
+
+/// The databases of which a copy is begun.
+pub(in super::super) fn begun(dir: &Utf8Path) -> Result<Vec<DatabaseKey>, DbError> {
+    let state = load(dir)?.unwrap_or_default();
+    Ok(state.databases.into_iter().map(|database| database.key).collect())
 }
 
 pub(super) fn save(dir: &Utf8Path, databases: &[Copying]) -> Result<(), DbError> {

@@ -1,15 +1,15 @@
 //! What is left for the window: every chunk of the source against its copy, and those that changed copied again.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use camino::Utf8Path;
 use ffu_model::DatabaseKey;
 
 use super::chunks::{next_bound, range};
-use super::copying::{Side, chunk_rows};
+use super::copying::chunk_rows;
 use super::hash::Sum;
+use super::side::{Sessions, Side};
 use super::state::{Chunk, Copying, TableCopy};
 use super::structure::Table;
 use super::{SavedCopy, hash, state, structure};
@@ -22,23 +22,20 @@ use crate::server::Session;
 
 /// A database with a copy, at the beginning of the window.
 struct Open {
+    /// What is known of the copy, with every table of the source and all its chunks.
     copying: Copying,
     side: Side,
     tables: BTreeMap<String, Table>,
-    sessions: Mutex<Vec<Session>>,
+    /// Those of the copy.
+    there: BTreeMap<String, Table>,
+    /// Names of tables that the copy does not have as they are now.
+    anew: Vec<String>,
+    sessions: Sessions,
 }
 
 impl Open {
     fn session<R>(&self, work: impl FnOnce(&mut Session) -> Result<R, DbError>) -> Result<R, DbError> {
-        let free = || self.sessions.lock().unwrap_or_else(|e| e.into_inner());
-        let taken = free().pop();
-        let mut session = match taken {
-            Some(session) => session,
-            None => self.side.writer()?,
-        };
-        let result = work(&mut session)?;
-        free().push(session);
-        Ok(result)
+        self.sessions.with(|| self.side.writer(), work)
     }
 }
 
@@ -47,6 +44,8 @@ struct Item<'a> {
     open: &'a Open,
     name: &'a str,
     table: &'a Table,
+    /// Which of the table's chunks.
+    at: usize,
     condition: String,
     /// What the copy holds, where it is known.
     copied: Option<&'a Sum>,
@@ -59,7 +58,7 @@ pub(in super::super) fn complete(
     targets: &[Target],
     control: &Control,
 ) -> Result<BTreeMap<DatabaseKey, SavedCopy>, DbError> {
-    let Some(begun) = state::load(dir)? else {
+    let Some(mut begun) = state::load(dir)? else {
         return Ok(BTreeMap::new());
     };
     let mut opened = Vec::new();
@@ -83,7 +82,7 @@ pub(in super::super) fn complete(
         };
         opened.push((copying.clone(), side));
     }
-    let opened = control.each(&opened, |(copying, side)| structures(copying, side, control))?;
+    let opened = control.each(&opened, |(copying, side)| look(copying, side, control))?;
     let mut items = Vec::new();
     for open in &opened {
         for (name, table) in &open.tables {
@@ -95,6 +94,7 @@ pub(in super::super) fn complete(
                     open,
                     name,
                     table,
+                    at,
                     condition: range(&table.key, copy.after(at), chunk.upto.as_deref())?,
                     copied: chunk.sum.as_ref(),
                 });
@@ -120,6 +120,27 @@ pub(in super::super) fn complete(
         .zip(&sums)
         .filter(|(item, sum)| item.copied != Some(*sum))
         .collect();
+    if !changed.is_empty() || opened.iter().any(|open| !open.anew.is_empty()) {
+        // First what is known of the copies, then the copies: should this end between the two, and the source be by then as
+        // the early copy found it, the next attempt must not take them for what they were.
+        for open in &opened {
+            let mut known = open.copying.clone();
+            for (item, _) in changed.iter().filter(|(item, _)| std::ptr::eq(item.open, open)) {
+                let chunks = known.tables.get_mut(item.name).map(|copy| &mut copy.chunks);
+                if let Some(chunk) = chunks.and_then(|chunks| chunks.get_mut(item.at)) {
+                    chunk.sum = None;
+                }
+            }
+            for database in begun.databases.iter_mut().filter(|database| database.key == known.key) {
+                *database = known.clone();
+            }
+        }
+        state::save(dir, &begun.databases)?;
+    }
+    control.each(&opened, |open| {
+        control.check("making tables of the copy anew")?;
+        open.session(|session| align(open, session))
+    })?;
     // All that is not as it should be goes before anything is inserted: unique values may have changed places.
     control.each(&changed, |(item, _)| {
         control.check("removing what changed from the copy")?;
@@ -167,32 +188,25 @@ pub(in super::super) fn complete(
         .collect())
 }
 
-/// Brings the copy's tables in line with the source's: new ones, altered ones and those that are gone.
-fn structures(copying: &Copying, side: &Side, control: &Control) -> Result<Open, DbError> {
-    let mut copying = copying.clone();
+/// Looks at both sides, and finds the chunks of every table; changes nothing.
+fn look(copying: &Copying, side: &Side, control: &Control) -> Result<Open, DbError> {
     let mut session = side.server.open_schema(&side.schema)?;
-    let mut writer = side.writer()?;
-    let tables = structure::tables(&mut session, &side.schema)?;
-    let there = structure::tables(&mut writer, &side.copy)?;
-    for name in there.keys().filter(|name| !tables.contains_key(*name)) {
-        let sql = format!("DROP TABLE {}", identifier("table", name)?);
-        writer.run(&sql, &format!("dropping {}.{name}", side.copy))?;
-    }
-    for (name, table) in &tables {
+    let mut open = Open {
+        copying: copying.clone(),
+        side: side.clone(),
+        tables: structure::tables(&mut session, &side.schema)?,
+        there: structure::tables(&mut side.writer()?, &side.copy)?,
+        anew: Vec::new(),
+        sessions: Sessions::default(),
+    };
+    for (name, table) in &open.tables {
         let during = "looking at what was altered since";
         control.check(during)?;
-        let sound = there.get(name).is_some_and(|copy| copy.sha256 == table.sha256);
-        let known = copying
-            .tables
-            .get(name)
-            .filter(|copy| copy.sha256 == table.sha256 && sound);
+        let known = copying.sound(name, table, &open.there);
         if known.is_none() {
-            side.make_table(&mut writer, name, table)?;
+            open.anew.push(name.clone());
         }
-        let mut copy = known.cloned().unwrap_or_else(|| TableCopy {
-            sha256: table.sha256.clone(),
-            ..TableCopy::default()
-        });
+        let mut copy = known.cloned().unwrap_or_else(|| TableCopy::of(table));
         while !copy.whole {
             control.check(during)?;
             let after = copy.after(copy.chunks.len());
@@ -200,18 +214,18 @@ fn structures(copying: &Copying, side: &Side, control: &Control) -> Result<Open,
             copy.whole = upto.is_none();
             copy.chunks.push(Chunk { upto, sum: None });
         }
-        copying.tables.insert(name.clone(), copy);
+        open.copying.tables.insert(name.clone(), copy);
     }
-    Ok(Open {
-        copying,
-        side: Side {
-            server: side.server.clone(),
-            schema: side.schema.clone(),
-            copy: side.copy.clone(),
-        },
-        tables,
-        sessions: Mutex::new(vec![writer]),
-    })
+    Ok(open)
+}
+
+/// Brings the copy's tables in line with the source's: new ones, altered ones and those that are gone.
+fn align(open: &Open, session: &mut Session) -> Result<(), DbError> {
+    open.side.drop_others(session, &open.there, &open.tables)?;
+    for (name, table) in open.tables.iter().filter(|(name, _)| open.anew.contains(name)) {
+        open.side.make_table(session, name, table)?;
+    }
+    Ok(())
 }
 
 fn finish(open: &Open, totals: &BTreeMap<&str, Sum>, late_rows: u64) -> Result<SavedCopy, DbError> {
@@ -235,13 +249,7 @@ fn finish(open: &Open, totals: &BTreeMap<&str, Sum>, late_rows: u64) -> Result<S
     }
     let mut session = side.server.open_schema(&side.schema)?;
     let objects = structure::objects(&mut session, &side.schema)?;
-    let facts = side
-        .server
-        .schema_facts(&side.schema)?
-        .ok_or_else(|| DbError::UnknownSchema {
-            address: side.server.address(),
-            schema: side.schema.clone(),
-        })?;
+    let facts = side.facts()?;
     let during = "reading the server's time";
     let now = session.rows("SELECT CAST(UTC_TIMESTAMP() AS CHAR)", during)?;
     let tables = totals
