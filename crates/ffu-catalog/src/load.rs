@@ -163,6 +163,16 @@ fn digest(files: &Files) -> String {
     ffu_model::digest::hex(&hash.finalize())
 }
 
+/// Not before the checks, which speak of the entries of the file.
+fn add_what_is_on_the_way(project: &mut Project) {
+    for command in std::mem::take(&mut project.command) {
+        let entries = project.on_the_way.iter().filter(|entry| entry.command == command.id);
+        let alone: Vec<_> = entries.map(|entry| entry.instead_of(&command)).collect();
+        project.command.push(command);
+        project.command.extend(alone);
+    }
+}
+
 fn assemble(parsed: Parsed, files: &Files, whole: bool) -> Catalog {
     let (series, skips) = parsed.series.map(|file| (file.series, file.skip)).unwrap_or_default();
     let (environments, missing) = parsed
@@ -196,6 +206,7 @@ fn assemble(parsed: Parsed, files: &Files, whole: bool) -> Catalog {
     catalog
         .projects
         .sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
+    catalog.projects.iter_mut().for_each(add_what_is_on_the_way);
     catalog
         .gates
         .sort_by(|a, b| (place.get(&a.entering), &a.id).cmp(&(place.get(&b.entering), &b.id)));

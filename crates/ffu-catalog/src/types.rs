@@ -80,9 +80,13 @@ pub struct Project {
     /// Databases.
     #[serde(default)]
     pub database: Vec<DatabaseEntry>,
-    /// Commands of a hop, in the order in which they run within the project.
+    /// Commands of a hop, in the order in which they run within the project; behind those of [`Project::on_the_way`] what
+    /// stands for them there.
     #[serde(default)]
     pub command: Vec<CommandEntry>,
+    /// How commands that need services are asked without them.
+    #[serde(default)]
+    pub on_the_way: Vec<OnTheWayEntry>,
     /// Services.
     #[serde(default)]
     pub service: Vec<ServiceEntry>,
@@ -202,15 +206,9 @@ pub struct CommandEntry {
     /// Services (catalog names) that must answer, at the series of the command.
     #[serde(default)]
     pub needs_services: Vec<String>,
-    /// Whether it is for the hops before the last one only, where a command that needs services stands for it at the target.
-    #[serde(default)]
-    pub on_the_way: bool,
-    /// Options for this command alone, beside the deployment's configuration.
-    #[serde(default)]
-    pub options: Vec<CommandOption>,
-    /// Checks (as an upgrade check prints them) whose failure says nothing here.
-    #[serde(default)]
-    pub excused_checks: Vec<String>,
+    /// What it is on the hops before the last one alone, made of a command that needs services by [`OnTheWayEntry`].
+    #[serde(skip)]
+    pub on_the_way: Option<OnTheWayEntry>,
     /// Exit codes; codes that are not listed mean failure.
     pub exit: Vec<ExitEntry>,
     /// Rows that an online migration may find and leave.
@@ -236,6 +234,37 @@ pub struct CommandEntry {
 
 fn config_arguments() -> ConfigStyle {
     ConfigStyle::Arguments
+}
+
+/// How an upgrade check that needs services is asked where they do not run: on the hops before the last one. It is asked again,
+/// with its services, at the target.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnTheWayEntry {
+    /// The command that needs services; all its entries are meant.
+    pub command: String,
+    /// The id of the one that stands for it.
+    pub id: String,
+    /// Checks (as an upgrade check prints them) whose failure says nothing there.
+    pub excused_checks: Vec<String>,
+    /// Failure texts of the command that those checks print there.
+    #[serde(default)]
+    pub excused_texts: Vec<String>,
+    /// Options for this command alone, beside the deployment's configuration.
+    #[serde(default)]
+    pub options: Vec<CommandOption>,
+}
+
+impl OnTheWayEntry {
+    /// What stands for the command.
+    pub(crate) fn instead_of(&self, command: &CommandEntry) -> CommandEntry {
+        let mut alone = command.clone();
+        alone.id.clone_from(&self.id);
+        alone.needs_services.clear();
+        alone.failure_texts.retain(|text| !self.excused_texts.contains(text));
+        alone.on_the_way = Some(self.clone());
+        alone
+    }
 }
 
 /// An option that one command alone is given.

@@ -230,6 +230,35 @@ fn commands_are_checked() {
 }
 
 #[test]
+fn what_stands_for_a_command_on_the_way_is_checked() {
+    let path = "projects/nova.toml";
+    let try_it = |from: &str, to: &str, wanted: &str| broken(path, from, to, wanted);
+    let entry = "[[on_the_way]]\ncommand = \"upgrade-check\"";
+    let of = |command: &str| format!("[[on_the_way]]\ncommand = \"{command}\"");
+    try_it(entry, &of("check"), "unknown command \"check\"");
+    try_it(
+        entry,
+        &of("db-sync"),
+        "command \"db-sync\" is no upgrade check that needs services",
+    );
+    try_it(
+        "id = \"upgrade-check-alone\"",
+        "id = \"db-sync\"",
+        "command \"db-sync\" is there twice",
+    );
+    try_it(
+        "excused_texts = [\"No credentials",
+        "excused_texts = [\"No password",
+        "text \"No password specified for placement API\" is none of the command's failure_texts",
+    );
+    try_it(
+        "option = \"auth_section\", value = \"\"",
+        "option = \"auth_section\", value = \"\\u0000\"",
+        "option \"auth_section\" must be printable",
+    );
+}
+
+#[test]
 fn projects_are_checked() {
     let path = "projects/heat.toml";
     let try_it = |from: &str, to: &str, wanted: &str| broken(path, from, to, wanted);

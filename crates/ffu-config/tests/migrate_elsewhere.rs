@@ -205,3 +205,21 @@ fn what_cannot_be_proven_is_told_as_the_text_to_write() {
     ));
     assert!(told.contains("auth_url = http://k.example:5000; username"), "{told}");
 }
+
+#[test]
+fn what_refers_to_a_secret_is_not_shown() {
+    let catalog = Catalog::embedded().unwrap();
+    let path = path(&catalog, "stein", "2026.1");
+    let nova = "\
+[neutron]
+metadata_proxy_shared_secret = s3cret
+[DEFAULT]
+host = ${neutron.metadata_proxy_shared_secret}
+[placement]
+policy_file = $host
+";
+    let outcome = leave(&catalog, &path, nova);
+    assert!(outcome.departures[0].text.contains("s3cret") && outcome.departures[0].secret);
+    let all = format!("{:?} {:?}", outcome.findings, outcome.departures);
+    assert!(!all.contains("s3cret"), "{all}");
+}

@@ -7,7 +7,7 @@ use crate::error::{Problem, shown};
 use crate::load::Report;
 use crate::locate::Place;
 use crate::overlay::text;
-use crate::types::{CommandEntry, Project, RunEntry, ServiceEntry};
+use crate::types::{CommandEntry, OnTheWayEntry, Project, RunEntry, ServiceEntry};
 use ffu_model::query;
 use ffu_model::step::{ConfigStyle, Purpose};
 
@@ -65,6 +65,9 @@ pub(super) fn check<'a>(
     for (index, command) in project.command.iter().enumerate() {
         check_command(known, report, &root.name("command").at(index), project, index, command);
     }
+    for (index, entry) in project.on_the_way.iter().enumerate() {
+        on_the_way(report, &root.name("on_the_way").at(index), project, entry);
+    }
     for (index, service) in project.service.iter().enumerate() {
         check_service(known, report, &root.name("service").at(index), service, services);
     }
@@ -107,26 +110,32 @@ fn check_versions(known: &Known<'_>, report: &mut Report<'_>, root: &Place<'_>, 
     }
 }
 
-/// What a command that stands in for another one on the way must have.
-fn on_the_way(report: &mut Report<'_>, place: &Place<'_>, command: &CommandEntry) {
-    let excuses = !command.excused_checks.is_empty();
-    if (command.on_the_way || excuses) && command.purpose != Purpose::UpgradeCheck {
-        let reason = "is no upgrade check: nothing can stand for it";
-        report.add(&place.name("on_the_way"), bad_value("command", &command.id, reason));
+/// What stands for a command on the way, and the command it stands for.
+fn on_the_way(report: &mut Report<'_>, place: &Place<'_>, project: &Project, entry: &OnTheWayEntry) {
+    let mut ids: BTreeSet<&str> = project.command.iter().map(|command| command.id.as_str()).collect();
+    name(report, &place.name("id"), "command", &entry.id, &mut ids);
+    let meant = project.command.iter().filter(|command| command.id == entry.command);
+    let commands: Vec<&CommandEntry> = meant.collect();
+    if commands.is_empty() {
+        let ids = project.command.iter().map(|command| command.id.as_str());
+        let choices = ids.collect::<Vec<_>>().join(", ");
+        report.add(&place.name("command"), unknown("command", &entry.command, choices));
     }
-    if command.on_the_way && !command.needs_services.is_empty() {
-        let reason = "needs services, and stands for one that does";
-        report.add(&place.name("on_the_way"), bad_value("command", &command.id, reason));
+    let asks = |command: &&CommandEntry| command.purpose == Purpose::UpgradeCheck && !command.needs_services.is_empty();
+    if !commands.iter().all(asks) {
+        let reason = "is no upgrade check that needs services: nothing can stand for it";
+        report.add(&place.name("command"), bad_value("command", &entry.command, reason));
     }
-    for (index, option) in command.options.iter().enumerate() {
+    let printed = |text: &String| commands.iter().any(|command| command.failure_texts.contains(text));
+    for text in entry.excused_texts.iter().filter(|text| !printed(text)) {
+        let reason = "is none of the command's failure_texts";
+        report.add(&place.name("excused_texts"), bad_value("text", text, reason));
+    }
+    for (index, option) in entry.options.iter().enumerate() {
         let place = place.name("options").at(index);
         source(report, &place, "option", &option.option, &option.reason);
-        let plain = |text: &str| !text.chars().any(char::is_control);
-        if option.option.is_empty()
-            || ![&option.section, &option.option, &option.value]
-                .iter()
-                .all(|text| plain(text))
-        {
+        let texts = [&option.section, &option.option, &option.value];
+        if option.option.is_empty() || texts.iter().any(|text| text.chars().any(char::is_control)) {
             let reason = "must be printable, and its name not empty";
             report.add(&place, bad_value("option", &option.option, reason));
         }
@@ -227,7 +236,6 @@ fn check_command(
         }
     }
     idle(report, place, project, command);
-    on_the_way(report, place, command);
     if command.exit.is_empty() {
         let problem = Problem::Incomplete(format!(
             "command {:?} needs the meaning of an exit code",

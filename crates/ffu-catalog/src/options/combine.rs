@@ -44,13 +44,7 @@ pub fn combine(parts: &[ServiceOptions], order: &[Series]) -> Result<ServiceOpti
         format: FORMAT,
         service: first.service.clone(),
         series,
-        versions: BTreeMap::new(),
-        not_dumped: Vec::new(),
-        policy_files: Vec::new(),
-        options: Vec::new(),
-        dynamic_groups: Vec::new(),
-        auth_plugins: Vec::new(),
-        policy: Vec::new(),
+        ..ServiceOptions::default()
     };
     let mut options = Vec::new();
     let mut plugins: BTreeMap<&str, Vec<(Opt, SeriesSet)>> = BTreeMap::new();

@@ -3,7 +3,6 @@
 //! It relies on the order in which [`ServiceOptions`] is written: the list of series before the options, and the set of
 //! series first in each option. A text in any other order is an error here, and read whole by the caller.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use ffu_model::Series;
@@ -32,18 +31,7 @@ impl<'de> Visitor<'de> for Whole<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ServiceOptions, A::Error> {
         let (mut format, mut service, mut options) = (None, None, None);
-        let mut part = ServiceOptions {
-            format: 0,
-            service: String::new(),
-            series: Vec::new(),
-            versions: BTreeMap::new(),
-            not_dumped: Vec::new(),
-            policy_files: Vec::new(),
-            options: Vec::new(),
-            dynamic_groups: Vec::new(),
-            auth_plugins: Vec::new(),
-            policy: Vec::new(),
-        };
+        let mut part = ServiceOptions::default();
         while let Some(key) = map.next_key::<&str>()? {
             match key {
                 "format" => format = Some(map.next_value()?),
@@ -53,10 +41,10 @@ impl<'de> Visitor<'de> for Whole<'_> {
                 "not_dumped" => part.not_dumped = map.next_value()?,
                 "dynamic_groups" => part.dynamic_groups = map.next_value()?,
                 "options" if !part.series.is_empty() => {
-                    options = Some(map.next_value_seed(Options(part.position(self.0), 1500))?);
+                    options = Some(map.next_value_seed(List(One(part.position(self.0)), 1500))?);
                 }
                 "auth_plugins" if !part.series.is_empty() => {
-                    part.auth_plugins = map.next_value_seed(Plugins(part.position(self.0)))?;
+                    part.auth_plugins = map.next_value_seed(List(Plugin(part.position(self.0)), 16))?;
                 }
                 "policy_files" | "policy" => {
                     map.next_value::<IgnoredAny>()?;
@@ -71,103 +59,74 @@ impl<'de> Visitor<'de> for Whole<'_> {
     }
 }
 
-/// The options of the nth series, and about how many there are.
-struct Options(Option<usize>, usize);
+/// A map, read by its visitor.
+struct Map<V>(V);
 
-impl<'de> DeserializeSeed<'de> for Options {
-    type Value = Vec<Opt>;
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Map<V> {
+    type Value = V::Value;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Opt>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        deserializer.deserialize_map(self.0)
+    }
+}
+
+/// A list of maps, and about how many there are; those of which their visitor makes nothing are left out.
+struct List<V>(V, usize);
+
+impl<'de, T, V: Visitor<'de, Value = Option<T>> + Copy> DeserializeSeed<'de> for List<V> {
+    type Value = Vec<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<T>, D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de> Visitor<'de> for Options {
-    type Value = Vec<Opt>;
+impl<'de, T, V: Visitor<'de, Value = Option<T>> + Copy> Visitor<'de> for List<V> {
+    type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of options")
+        f.write_str("a list")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Opt>, A::Error> {
-        let mut options = Vec::with_capacity(self.1);
-        while let Some(option) = seq.next_element_seed(One(self.0))? {
-            options.extend(option);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::with_capacity(self.1);
+        while let Some(one) = seq.next_element_seed(Map(self.0))? {
+            list.extend(one);
         }
-        Ok(options)
+        Ok(list)
     }
 }
 
-/// keystoneauth's plugins with the options of the nth series.
-struct Plugins(Option<usize>);
-
-impl<'de> DeserializeSeed<'de> for Plugins {
-    type Value = Vec<AuthPlugin>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<AuthPlugin>, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Plugins {
-    type Value = Vec<AuthPlugin>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of plugins")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<AuthPlugin>, A::Error> {
-        let mut plugins = Vec::new();
-        while let Some(plugin) = seq.next_element_seed(Plugin(self.0))? {
-            plugins.push(plugin);
-        }
-        Ok(plugins)
-    }
-}
-
+/// One of keystoneauth's plugins with the options of the nth series.
+#[derive(Clone, Copy)]
 struct Plugin(Option<usize>);
 
-impl<'de> DeserializeSeed<'de> for Plugin {
-    type Value = AuthPlugin;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<AuthPlugin, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
 impl<'de> Visitor<'de> for Plugin {
-    type Value = AuthPlugin;
+    type Value = Option<AuthPlugin>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a plugin")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AuthPlugin, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<AuthPlugin>, A::Error> {
         let (mut name, mut options) = (None, None);
         while let Some(key) = map.next_key::<&str>()? {
             match key {
                 "name" => name = Some(map.next_value()?),
-                "options" => options = Some(map.next_value_seed(Options(self.0, 16))?),
+                "options" => options = Some(map.next_value_seed(List(One(self.0), 16))?),
                 _ => return Err(A::Error::custom("not the fields of a plugin")),
             }
         }
-        Ok(AuthPlugin {
+        Ok(Some(AuthPlugin {
             name: name.ok_or_else(|| A::Error::missing_field("name"))?,
             options: options.ok_or_else(|| A::Error::missing_field("options"))?,
-        })
+        }))
     }
 }
 
 /// One option, if the nth series has it.
+#[derive(Clone, Copy)]
 struct One(Option<usize>);
-
-impl<'de> DeserializeSeed<'de> for One {
-    type Value = Option<Opt>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Opt>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
 
 impl<'de> Visitor<'de> for One {
     type Value = Option<Opt>;

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use ffu_model::Series;
 
 use super::only::only;
-use super::types::ServiceOptions;
+use super::types::{Opt, ServiceOptions};
 
 /// Largest packed file that is read, in bytes.
 pub const LARGEST_PACKED: usize = 8 << 20;
@@ -112,32 +112,27 @@ pub fn unpack(packed: &[u8]) -> Result<ServiceOptions, OptionsError> {
 }
 
 /// The options of one series of a catalog, without its policy: all that a check of files needs, read several times faster.
-/// Of a series that was not dumped there are no options in it. `check`: whether nobody has vouched for the bytes yet.
+/// Of a series that was not dumped there are no options in it. Somebody has vouched for the bytes: it does not check what
+/// they say.
 ///
 /// # Errors
 /// [`OptionsError`], as [`unpack`].
-pub fn unpack_at(packed: &[u8], series: &Series, check: bool) -> Result<ServiceOptions, OptionsError> {
+pub(super) fn unpack_at(packed: &[u8], series: &Series) -> Result<ServiceOptions, OptionsError> {
     if let Some(frame) = first_of_two(packed) {
         let mut json = decompress(frame)?;
         json.push(b'}');
         let json = std::str::from_utf8(&json).unwrap_or_default();
         // Any other order of things in it is for the whole reading, which has the better words for mistakes, too.
         if let Ok(part) = only(json, series) {
-            if check {
-                part.check()?;
-            }
             return Ok(part);
         }
     }
     let mut whole = unpack(packed)?;
     let at = whole.position(series);
-    whole
-        .options
-        .retain(|option| at.is_some_and(|at| option.series.holds(at)));
+    let held = |option: &Opt| at.is_some_and(|at| option.series.holds(at));
+    whole.options.retain(held);
     for plugin in &mut whole.auth_plugins {
-        plugin
-            .options
-            .retain(|option| at.is_some_and(|at| option.series.holds(at)));
+        plugin.options.retain(held);
     }
     whole.policy_files.clear();
     whole.policy.clear();
@@ -157,9 +152,6 @@ fn decompress(packed: &[u8]) -> Result<Vec<u8>, OptionsError> {
     let failed = |error: std::io::Error| OptionsError::Zstd {
         message: error.to_string(),
     };
-    let mut json = Vec::new();
-    let mut decoder = zstd::stream::read::Decoder::new(packed).map_err(failed)?;
-    decoder.window_log_max(WINDOW_LOG).map_err(failed)?;
     if let Ok(Some(size)) = zstd::zstd_safe::get_frame_content_size(packed)
         && size <= LARGEST_UNPACKED as u64
         && first_of_two(packed).is_none()
@@ -170,6 +162,9 @@ fn decompress(packed: &[u8]) -> Result<Vec<u8>, OptionsError> {
             .and_then(|mut decompressor| decompressor.decompress(packed, size))
             .map_err(failed);
     }
+    let mut json = Vec::new();
+    let mut decoder = zstd::stream::read::Decoder::new(packed).map_err(failed)?;
+    decoder.window_log_max(WINDOW_LOG).map_err(failed)?;
     decoder
         .take(LARGEST_UNPACKED as u64 + 1)
         .read_to_end(&mut json)

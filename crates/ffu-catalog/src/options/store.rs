@@ -90,8 +90,8 @@ impl OptionStore {
         let entry = self.services.get(service)?;
         match (entry.files.as_slice(), entry.read.get()) {
             ([(path, bytes)], None) if name_of(path).is_some_and(|name| name.packed) => {
-                // What is embedded was checked by tests when it was made.
-                Some(unpack_at(bytes, series, matches!(bytes, Cow::Owned(_))))
+                // What is embedded was checked by tests when it was made, an overlay's when the catalog was loaded.
+                Some(unpack_at(bytes, series))
             }
             // Additions are joined over all series; and what was read is at hand.
             _ => Some(self.get(service)?.cloned().map_err(Clone::clone)),

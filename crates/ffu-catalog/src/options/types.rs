@@ -6,7 +6,7 @@ use ffu_model::Series;
 use serde::{Deserialize, Serialize};
 
 /// The options and policy rules of one service, in every series in which they could be dumped.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceOptions {
     /// The format of the file; 1.

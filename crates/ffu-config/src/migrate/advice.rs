@@ -27,7 +27,7 @@ fn fill(work: &Work<'_, '_>, line: &str) -> Option<String> {
         let (name, after) = behind.split_once('}')?;
         text.push_str(before);
         let (group, option) = split_name(name)?;
-        let secret = work.before.get(group, option).is_some_and(|inst| inst.option.secret);
+        let secret = work.is_secret(group, option);
         match work.reading.effective(group, option)?.value.ok()? {
             Value::None => return None,
             Value::Text(value) if value.is_empty() => return None,

@@ -95,7 +95,8 @@ pub(super) fn depart(work: &mut Work<'_, '_>, place: Place, option: usize, count
         .and_then(|new| split_name(new))
         .map_or(last, |(group, name)| Name::new(group, name));
     let effective = work.effective(option);
-    let secret = work.uses.options[option].option.secret;
+    let (group, key) = work.uses.options[option].key();
+    let secret = work.is_secret(group, key);
     let raw = entry.value().into_owned();
     let value = effective.as_ref().and_then(|effective| effective.value.clone().ok());
     // What a reference stands for is in a file that the other service does not read.
@@ -166,32 +167,30 @@ pub fn receive(
     let era = Era::of(target.series());
     let set = read_documents(files, era)?;
     let mut documents: Vec<Document> = set.files().iter().map(|file| file.document.clone()).collect();
-    let mut bound: Vec<Vec<Name>> = Vec::new();
-    let mut told: Vec<Option<bool>> = Vec::new();
-    {
-        let before = Reader::of(&target, &set);
-        let uses = Uses::of(&before.side, &set);
-        for departure in departures {
-            let names = called(options, rules, path, departure);
-            let set_already = names.iter().any(|name| {
-                let found = uses.find(&name.group, &name.name);
-                found.is_some_and(|at| !uses.entries[at].is_empty())
-            });
-            if !set_already && let Some(document) = documents.first_mut() {
-                let comments: Vec<&str> = departure.comments.iter().map(String::as_str).collect();
-                for name in &names {
-                    document
-                        .insert(&name.group, &name.name, &departure.text, &comments)
-                        .map_err(|error| MigrateError::Edit {
-                            label: files.first().map(|file| file.label.clone()).unwrap_or_default(),
-                            subject: name.to_string(),
-                            error,
-                        })?;
-                }
+    let before = side(&target, &set);
+    let uses = Uses::of(&before, &set);
+    // What each is called, and whether that was set already.
+    let mut bound: Vec<(Vec<Name>, bool)> = Vec::new();
+    for departure in departures {
+        let names = called(options, rules, path, departure);
+        let is_set = |name: &Name| {
+            let found = uses.find(&name.group, &name.name);
+            found.is_some_and(|at| !uses.entries[at].is_empty())
+        };
+        let already = names.iter().any(is_set);
+        if !already && let Some(document) = documents.first_mut() {
+            let comments: Vec<&str> = departure.comments.iter().map(String::as_str).collect();
+            for name in &names {
+                document
+                    .insert(&name.group, &name.name, &departure.text, &comments)
+                    .map_err(|error| MigrateError::Edit {
+                        label: files.first().map(|file| file.label.clone()).unwrap_or_default(),
+                        subject: name.to_string(),
+                        error,
+                    })?;
             }
-            told.push((!names.is_empty()).then_some(set_already));
-            bound.push(names);
         }
+        bound.push((names, already));
     }
     let mut migrated = Vec::new();
     let mut after = FileSet::new();
@@ -208,13 +207,13 @@ pub fn receive(
             bytes,
         });
     }
-    let reader = Reader::of(&target, &after);
+    let reader = side(&target, &after);
     let nothing = BTreeMap::new();
-    let reading = Reading::new(&reader.side.schema, &after, &nothing);
+    let reading = Reading::new(&reader.schema, &after, &nothing);
     let label = files.first().map_or("", |file| file.label.as_str());
     let arrived = departures
         .iter()
-        .zip(bound.iter().zip(told))
+        .zip(&bound)
         .map(|(departure, (names, already))| {
             let same = |name: &Name| {
                 let now = reading
@@ -227,7 +226,7 @@ pub fn receive(
             };
             let equal = !names.is_empty() && names.iter().all(same);
             Arrived {
-                finding: arrival(departure, names, already, equal, label),
+                finding: arrival(departure, names, *already, equal, label),
                 equal,
             }
         })
@@ -259,17 +258,9 @@ fn unreceived(files: &[InputFile], departures: &[Departure]) -> Reception {
 }
 
 /// What the target makes of the receiving files.
-struct Reader<'a> {
-    side: Side<'a>,
-}
-
-impl<'a> Reader<'a> {
-    fn of(target: &OptionSet<'a>, files: &FileSet) -> Self {
-        let schema = Schema::new(target.iter(), Era::of(target.series()));
-        Reader {
-            side: Side::new(target, schema, files, &BTreeMap::new(), None),
-        }
-    }
+fn side<'a>(target: &OptionSet<'a>, files: &FileSet) -> Side<'a> {
+    let schema = Schema::new(target.iter(), Era::of(target.series()));
+    Side::new(target, schema, files, &BTreeMap::new(), None)
 }
 
 /// What the receiving service calls an option at the target: nothing where it is gone there, too.
@@ -287,7 +278,7 @@ fn called(options: &ServiceOptions, rules: &[Rule], path: &[Series], departure: 
     outcome.successors.iter().map(|branch| branch.name()).collect()
 }
 
-fn arrival(departure: &Departure, names: &[Name], already: Option<bool>, equal: bool, label: &str) -> Finding {
+fn arrival(departure: &Departure, names: &[Name], already: bool, equal: bool, label: &str) -> Finding {
     let mut finding = departure.finding.clone();
     let listed: Vec<String> = names
         .iter()
@@ -296,26 +287,26 @@ fn arrival(departure: &Departure, names: &[Name], already: Option<bool>, equal: 
     let listed = listed.join(" and ");
     let why = departure.finding.message.trim_end_matches('.');
     match (already, equal) {
-        (Some(was_there), true) => {
+        _ if names.is_empty() => {
+            finding.message = format!("{why}; {} has no such option any more", departure.service);
+            finding.remedy = format!("read the release notes of {} for what replaces it", departure.service);
+        }
+        (_, true) => {
             finding.id = "moved-to-another-file".to_owned();
             finding.severity = Severity::Moved;
-            let how = if was_there { "is there already" } else { "is there now" };
+            let how = if already { "is there already" } else { "is there now" };
             finding.message = format!("{why}; {listed} {how}, in {label}");
             finding.remedy = String::new();
         }
-        (Some(true), false) => {
+        (true, false) => {
             finding.id = "conflicting-files".to_owned();
             finding.severity = Severity::Decide;
             finding.message = format!("{why}; {label} sets {listed} to another value, which stays");
             finding.remedy = "choose the value that the one option is to have".to_owned();
         }
-        (Some(false), false) => {
+        (false, false) => {
             finding.message = format!("{why}; {listed} in {label} is not read with the value that it had");
             finding.remedy = "compare both by hand, and set what is wanted".to_owned();
-        }
-        (None, _) => {
-            finding.message = format!("{why}; {} has no such option any more", departure.service);
-            finding.remedy = format!("read the release notes of {} for what replaces it", departure.service);
         }
     }
     finding

@@ -66,8 +66,8 @@ impl Inst<'_> {
 }
 
 impl<'a> Side<'a> {
-    /// What a series makes of files; `schema` has its options. `earlier` is what the series that they were written for makes of them: its groups are
-    /// there too, though their naming option may have another name now.
+    /// What a series makes of files; `schema` has its options. `earlier` is what the series that they were written for makes
+    /// of them: its groups are there too, though their naming option may have another name now.
     pub fn new(
         set: &OptionSet<'a>,
         schema: Schema<'a>,

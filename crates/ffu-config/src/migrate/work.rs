@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use ffu_catalog::options::Opt;
 
@@ -92,6 +92,22 @@ impl<'w, 'a> Work<'w, 'a> {
     pub fn effective(&self, at: usize) -> Option<Effective> {
         let inst = self.uses.options.get(at)?;
         self.reading.effective(&inst.group, &inst.option.name)
+    }
+
+    /// Whether the value of an option must not be shown: it is secret, or has that of a secret one in it.
+    pub fn is_secret(&self, group: &str, name: &str) -> bool {
+        let mut met = HashSet::new();
+        let mut open = vec![(group.to_owned(), name.to_owned())];
+        while let Some((group, name)) = open.pop() {
+            if self.before.get(&group, &name).is_some_and(|inst| inst.option.secret) {
+                return true;
+            }
+            let effective = self.reading.effective(&group, &name);
+            if met.insert((group, name)) {
+                open.extend(effective.into_iter().flat_map(|effective| effective.references));
+            }
+        }
+        false
     }
 
     /// Whether an option has the value that it would have if it was not set.

@@ -72,12 +72,8 @@ pub fn service(names: &str, options: Vec<Opt>) -> ServiceOptions {
         service: "made".to_owned(),
         versions: series.iter().map(|one| (one.clone(), "1".to_owned())).collect(),
         series,
-        not_dumped: Vec::new(),
-        policy_files: Vec::new(),
         options,
-        dynamic_groups: Vec::new(),
-        auth_plugins: Vec::new(),
-        policy: Vec::new(),
+        ..ServiceOptions::default()
     }
 }
 
