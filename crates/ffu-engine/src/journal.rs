@@ -19,8 +19,6 @@ pub struct Journal {
     next: u64,
     observer: Option<Observer>,
     broken: bool,
-    /// The lines being written settle what an earlier process left open.
-    settling: bool,
 }
 
 struct Observer(Box<dyn FnMut(&Event) + Send>);
@@ -45,7 +43,6 @@ impl Journal {
             next: 1,
             observer: None,
             broken: false,
-            settling: false,
         })
     }
 
@@ -71,7 +68,6 @@ impl Journal {
                 next,
                 observer: None,
                 broken: false,
-                settling: false,
             },
             events,
         ))
@@ -87,7 +83,6 @@ impl Journal {
             next: 1,
             observer: None,
             broken: false,
-            settling: false,
         }
     }
 
@@ -111,19 +106,20 @@ impl Journal {
         }
     }
 
-    /// As [`Journal::write`], for what a later process finds out about a step that was left open.
-    pub(crate) fn settle(&mut self, kind: EventKind) -> Result<Event, EngineError> {
-        self.settling = true;
-        let written = self.write(kind);
-        self.settling = false;
-        written
-    }
-
     /// Writes one event and syncs it. Once this has failed every later call fails, too.
     ///
     /// # Errors
     /// [`EngineError::JournalWrite`].
     pub fn write(&mut self, kind: EventKind) -> Result<Event, EngineError> {
+        self.write_as(kind, false)
+    }
+
+    /// As [`Journal::write`], for what a later process finds out about a step that was left open.
+    pub(crate) fn settle(&mut self, kind: EventKind) -> Result<Event, EngineError> {
+        self.write_as(kind, true)
+    }
+
+    fn write_as(&mut self, kind: EventKind, settling: bool) -> Result<Event, EngineError> {
         if self.broken {
             return Err(write_error(&self.path, &"an earlier write failed"));
         }
@@ -134,7 +130,7 @@ impl Journal {
         };
         let mut line = serde_json::to_vec(&event).map_err(|error| write_error(&self.path, &error))?;
         line.push(b'\n');
-        let (before, after, place) = points(&event.kind, self.settling);
+        let (before, after, place) = points(&event.kind, settling);
         fault::point(before, place);
         #[cfg(debug_assertions)]
         self.tear(&event.kind, &line);

@@ -13,7 +13,6 @@ mod view;
 
 pub use error::EngineError;
 pub use execute::{Execution, Scope, execute};
-pub use ffu_model::fault;
 pub use ffu_model::stop::{StopFlag, StopLevel};
 pub use journal::{Journal, read_journal};
 pub use performer::{Inspection, Performed, Performer, RollbackAction};

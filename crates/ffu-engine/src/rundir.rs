@@ -178,7 +178,6 @@ impl StateDirectory {
 
     /// Ids are in the order in which runs were created, whatever the clock does: who names no run means the last one.
     fn next_id(&self, now: Timestamp, short: &str) -> Result<String, EngineError> {
-        let written = |time: Timestamp| time.strftime(ID_TIME).to_string();
         let latest = self.list()?.pop().and_then(|id| {
             let time = jiff::civil::DateTime::strptime(ID_TIME, id.split('-').next()?).ok()?;
             time.to_zoned(jiff::tz::TimeZone::UTC)
@@ -188,7 +187,7 @@ impl StateDirectory {
                 .ok()
         });
         let time = latest.map_or(now, |next| next.max(now));
-        Ok(format!("{}-{short}", written(time)))
+        Ok(format!("{}-{short}", time.strftime(ID_TIME)))
     }
 
     /// Creates the directory of a new run, with a copy of the plan and the first line of the journal.
@@ -197,11 +196,12 @@ impl StateDirectory {
     /// [`EngineError::State`], [`EngineError::JournalWrite`].
     pub fn create(&self, plan: &Plan, bytes: &[u8], program: &str) -> Result<(RunDirectory, Journal), EngineError> {
         let short: String = plan.id.chars().filter(char::is_ascii_hexdigit).take(8).collect();
-        let mut id = self.next_id(Timestamp::now(), &short)?;
+        let first = self.next_id(Timestamp::now(), &short)?;
+        let mut id = first.clone();
         let mut nth = 1;
         while self.runs().join(&id).exists() {
             nth += 1;
-            id = format!("{id}-{nth}");
+            id = format!("{first}-{nth}");
         }
         let directory = RunDirectory {
             path: self.runs().join(&id),

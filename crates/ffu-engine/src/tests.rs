@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use ffu_model::cloud::{Cloud, ServiceManagerKind};
-use ffu_model::event::{Event, EventKind, RunState};
+use ffu_model::event::{EventKind, RunState};
 use ffu_model::plan::{PLAN_FORMAT, Plan, PlanningReport, Policy};
 use ffu_model::step::{Action, Phase, Step, Undo};
 
 use crate::*;
+
+mod crashes;
+mod kept;
 
 /// A world of effects: each step leaves its name, and doing it twice is counted.
 #[derive(Default)]
@@ -191,111 +194,6 @@ fn a_failure_stops_the_run_and_resume_repeats_only_what_is_open() {
     assert!(world.effects().values().all(|&times| times == 1));
 }
 
-/// The crash test: a journal cut after any line, with the interrupted effect there or not, ends right.
-#[test]
-fn after_a_crash_at_any_line_resume_and_rollback_both_end_right() {
-    let (whole, plan, world) = (scratch(), diamond(), ScriptedWorld::default());
-    let run = start(&whole, &plan);
-    go(&plan, &world, Scope::Upgrade, None, &run);
-    let events = read_journal(&run.journal()).unwrap();
-    let text = std::fs::read_to_string(run.journal()).unwrap();
-    let lines: Vec<&str> = text.lines().collect();
-    for cut in 1..lines.len() {
-        for torn in [false, true] {
-            for effect_done in [false, true] {
-                for back in [false, true] {
-                    let scratch = scratch();
-                    let run = start(&scratch, &plan);
-                    let mut kept = lines[..cut].join("\n") + "\n";
-                    if torn {
-                        kept.push_str(&lines[cut][..lines[cut].len() / 2]);
-                    }
-                    std::fs::write(run.journal(), kept).unwrap();
-                    let world = world_after(&events[..cut], effect_done);
-                    check_recovery(&plan, &run, &world, back, cut);
-                }
-            }
-        }
-    }
-}
-
-/// Services that are up again may have written: databases are not brought back a second time.
-#[test]
-fn a_rollback_that_is_killed_goes_on_where_it_was() {
-    let (scratch, plan, world) = (scratch(), diamond(), ScriptedWorld::default());
-    let run = start(&scratch, &plan);
-    go(&plan, &world, Scope::Upgrade, None, &run);
-    let back = |world: &ScriptedWorld| {
-        let (mut journal, events) = Journal::open(&run.journal()).unwrap();
-        let mut view = RunView::from_events(&events);
-        rollback(&plan, world, &mut journal, &mut view).unwrap()
-    };
-    assert_eq!(back(&world), RunState::RolledBack);
-    // Killed when the services had been started and their outcome was not written.
-    let text = std::fs::read_to_string(run.journal()).unwrap();
-    let lines: Vec<&str> = text.lines().collect();
-    std::fs::write(run.journal(), lines[..lines.len() - 2].join("\n") + "\n").unwrap();
-    let later = ScriptedWorld::default();
-    assert_eq!(back(&later), RunState::RolledBack);
-    assert_eq!(*later.log.lock().unwrap(), ["rollback.services"]);
-}
-
-fn world_after(events: &[Event], effect_done: bool) -> ScriptedWorld {
-    let world = ScriptedWorld::default();
-    for (step, state) in RunView::from_events(events).steps {
-        if state.is_good() || effect_done {
-            world.effects.lock().unwrap().insert(step, 1);
-        }
-    }
-    world
-}
-
-fn check_recovery(plan: &Plan, run: &RunDirectory, world: &ScriptedWorld, back: bool, cut: usize) {
-    if back {
-        let (mut journal, events) = Journal::open(&run.journal()).unwrap();
-        let mut view = RunView::from_events(&events);
-        assert_eq!(
-            rollback(plan, world, &mut journal, &mut view).unwrap(),
-            RunState::RolledBack
-        );
-        assert!(world.effects().is_empty());
-        assert!(
-            rollback(plan, world, &mut journal, &mut view)
-                .unwrap_err()
-                .to_string()
-                .contains("nothing left")
-        );
-        return;
-    }
-    assert_eq!(
-        go(plan, world, Scope::Upgrade, None, run),
-        RunState::AwaitingAcceptance,
-        "cut at {cut}"
-    );
-    let effects = world.effects();
-    assert_eq!(effects.len(), 5, "cut at {cut}: {effects:?}");
-    assert!(effects.values().all(|&times| times == 1), "cut at {cut}: {effects:?}");
-    read_journal(&run.journal()).unwrap();
-}
-
-#[test]
-fn past_the_point_of_no_return_nothing_is_taken_back() {
-    let (scratch, plan, world) = (scratch(), diamond(), ScriptedWorld::failing(&["finish.x"]));
-    let run = start(&scratch, &plan);
-    go(&plan, &world, Scope::Upgrade, None, &run);
-    assert_eq!(go(&plan, &world, Scope::Acceptance, None, &run), RunState::Stopped);
-    let (mut journal, events) = Journal::open(&run.journal()).unwrap();
-    let mut view = RunView::from_events(&events);
-    let error = rollback(&plan, &world, &mut journal, &mut view)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("point of no return") && error.contains("next:"),
-        "{error}"
-    );
-    assert!(!world.log.lock().unwrap().iter().any(|l| l.starts_with("rollback")));
-}
-
 #[test]
 fn if_the_journal_cannot_be_written_nothing_further_is_done() {
     let (scratch, plan, world) = (scratch(), diamond(), ScriptedWorld::default());
@@ -403,102 +301,4 @@ fn a_wish_to_stop_lets_running_steps_end() {
     };
     assert_eq!(execute(&execution, &mut journal, &mut view).unwrap(), RunState::Stopped);
     assert!(view.is_done("checkpoint") && !view.was_begun("hops.left"));
-}
-
-#[test]
-fn one_process_a_cloud() {
-    let scratch = scratch();
-    let first = scratch.state.lock(&cloud(), "ffu run").unwrap();
-    let error = scratch.state.lock(&cloud(), "ffu run").unwrap_err().to_string();
-    assert!(
-        error.contains(&std::process::id().to_string()) && error.contains("next:"),
-        "{error}"
-    );
-    assert!(scratch.state.is_locked(&cloud()));
-    drop(first);
-    assert!(!scratch.state.is_locked(&cloud()));
-    scratch.state.lock(&cloud(), "ffu run").unwrap();
-}
-
-#[test]
-fn an_unfinished_run_of_the_cloud_is_found() {
-    let (scratch, plan, world) = (scratch(), diamond(), ScriptedWorld::default());
-    assert!(scratch.state.unfinished(&plan.cloud).unwrap().is_none());
-    let run = start(&scratch, &plan);
-    assert_eq!(scratch.state.unfinished(&plan.cloud).unwrap().unwrap().0.id, run.id);
-    go(&plan, &world, Scope::Upgrade, None, &run);
-    assert!(
-        scratch.state.unfinished(&plan.cloud).unwrap().is_some(),
-        "it waits for acceptance"
-    );
-    go(&plan, &world, Scope::Acceptance, None, &run);
-    assert!(scratch.state.unfinished(&plan.cloud).unwrap().is_none());
-}
-
-#[test]
-fn a_changed_plan_is_not_run_again() {
-    let (scratch, plan) = (scratch(), diamond());
-    let run = start(&scratch, &plan);
-    assert_eq!(run.checked_plan().unwrap(), plan);
-    let path = run.path().join("plan.json");
-    let text = std::fs::read_to_string(&path)
-        .unwrap()
-        .replace("hops.left", "hops.lost");
-    std::fs::write(&path, text).unwrap();
-    assert!(matches!(run.checked_plan(), Err(EngineError::PlanChanged { .. })));
-}
-
-#[test]
-fn damage_in_the_journal_is_named_by_line() {
-    let (scratch, plan, world) = (scratch(), diamond(), ScriptedWorld::default());
-    let run = start(&scratch, &plan);
-    go(&plan, &world, Scope::Upgrade, None, &run);
-    let good = std::fs::read_to_string(run.journal()).unwrap();
-    let lines: Vec<&str> = good.lines().collect();
-    let mut gap = lines.clone();
-    gap.remove(2);
-    let cases = [
-        ("garbage\n".to_owned(), 1),
-        (format!("{}\nnot json\n", lines[0]), 2),
-        (gap.join("\n") + "\n", 3),
-        (format!("{}\n{}\n", lines[1], lines[0]), 1),
-    ];
-    for (text, at) in cases {
-        std::fs::write(run.journal(), text).unwrap();
-        match read_journal(&run.journal()).unwrap_err() {
-            EngineError::JournalDamaged { line, .. } => assert_eq!(line, at),
-            other => panic!("{other}"),
-        }
-    }
-}
-
-#[test]
-fn missing_runs_are_named() {
-    let scratch = scratch();
-    assert!(
-        scratch
-            .state
-            .find(None)
-            .unwrap_err()
-            .to_string()
-            .contains("`ffu run PLAN`")
-    );
-    assert!(
-        scratch
-            .state
-            .find(Some("../../etc"))
-            .unwrap_err()
-            .to_string()
-            .contains("no run ../../etc")
-    );
-}
-
-proptest::proptest! {
-    #[test]
-    fn any_bytes_as_a_journal_never_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
-        let scratch = scratch();
-        let path = scratch.root.join("journal.jsonl");
-        std::fs::write(&path, bytes).unwrap();
-        let _ = read_journal(Utf8Path::new(path.as_str()));
-    }
 }

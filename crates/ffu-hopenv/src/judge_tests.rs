@@ -2,20 +2,15 @@
 
 use super::*;
 use camino::Utf8PathBuf;
-use ffu_model::step::{ConfigStyle, ExitMeaning, Leftover};
+use ffu_model::step::{ExitMeaning, Leftover};
+
+#[path = "../tests/support/action.rs"]
+mod action;
 
 fn action(purpose: Purpose, program: &str, codes: &[(i32, Meaning)]) -> CommandAction {
+    let series = "train".parse().unwrap();
     CommandAction {
-        series: "train".parse().unwrap(),
-        project: "nova".into(),
-        command: "x".into(),
         purpose,
-        program: program.into(),
-        arguments: vec!["upgrade".into(), "check".into()],
-        config_files: Vec::new(),
-        config_style: ConfigStyle::Arguments,
-        config_variable: None,
-        overlay: None,
         exit_codes: codes
             .iter()
             .map(|(code, meaning)| ExitMeaning {
@@ -25,17 +20,12 @@ fn action(purpose: Purpose, program: &str, codes: &[(i32, Meaning)]) -> CommandA
             })
             .collect(),
         failure_texts: vec!["Error attempting to run".into()],
-        known_exceptions: Vec::new(),
         leftovers: vec![Leftover {
             migration: "looks_at_all".into(),
             at_most: Some(4),
             reason: "it counts what it looked at".into(),
         }],
-        expect_heads: Vec::new(),
-        no_op: None,
-        excused_checks: Vec::new(),
-        repeatable: true,
-        needs_services: Vec::new(),
+        ..action::action(&series, "nova", program, &["upgrade", "check"])
     }
 }
 

@@ -1,5 +1,7 @@
 //! Commands run in a real environment: what they are given, what is kept of them, and the judgement.
 
+#[path = "support/action.rs"]
+mod action;
 mod support;
 
 use std::time::Duration;
@@ -7,35 +9,21 @@ use std::time::Duration;
 use ffu_hopenv::ProjectCommand;
 use ffu_hosts::{Exit, StopFlag};
 use ffu_model::secret::Secret;
-use ffu_model::step::{CommandAction, ConfigStyle, ExitMeaning, Meaning, Purpose};
+use ffu_model::step::{CommandAction, ConfigStyle, ExitMeaning, Meaning};
 
 use support::{LOCK, Place, catalog, series};
 
 fn action(program: &str, arguments: &[&str]) -> CommandAction {
     CommandAction {
-        series: series(),
-        project: "nova".into(),
-        command: "db-sync".into(),
-        purpose: Purpose::Schema,
-        program: program.into(),
-        arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
-        config_files: Vec::new(),
         config_style: ConfigStyle::Environment,
         config_variable: Some("OS_TEST_CONFIG_DIR".into()),
-        overlay: None,
         exit_codes: vec![ExitMeaning {
             code: 0,
             meaning: Meaning::Success,
             note: "done".into(),
         }],
         failure_texts: vec!["went wrong".into()],
-        known_exceptions: Vec::new(),
-        leftovers: Vec::new(),
-        expect_heads: Vec::new(),
-        no_op: None,
-        excused_checks: Vec::new(),
-        repeatable: true,
-        needs_services: Vec::new(),
+        ..action::action(&series(), "nova", program, arguments)
     }
 }
 

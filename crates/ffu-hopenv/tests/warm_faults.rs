@@ -1,6 +1,8 @@
 //! A fork is in everything what the plain process is, and whatever goes wrong with the warm processes leads to the plain
 //! one, once: programs of the test's own in a real environment.
 
+#[path = "support/action.rs"]
+mod action;
 mod support;
 
 use std::fs;
@@ -12,10 +14,10 @@ use std::time::{Duration, Instant};
 use camino::Utf8PathBuf;
 use ffu_hopenv::{Cold, DEFAULT_BUDGET, HopEnv, Programs, ProjectCommand, Ran, RunError, WarmPool};
 use ffu_hosts::{Exit, StopFlag};
-use ffu_model::step::{CommandAction, ConfigStyle, Purpose};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use action::action;
 use support::{LOCK, Place, catalog, series};
 
 /// What each program imports, and does.
@@ -99,7 +101,7 @@ impl World {
         argument: &str,
         timeout: Duration,
     ) -> Result<(Ran, String), RunError> {
-        let action = action(program, argument);
+        let action = action(&series(), program, program, &[argument]);
         let lock = self.place.root.join(format!("{program}.lock"));
         let command = ProjectCommand {
             action: &action,
@@ -134,30 +136,6 @@ impl World {
             fs::read_to_string(&effect).is_ok_and(|text| text.contains("begun"))
         });
         end(pids);
-    }
-}
-
-fn action(program: &str, argument: &str) -> CommandAction {
-    CommandAction {
-        series: series(),
-        project: program.into(),
-        command: "test".into(),
-        purpose: Purpose::Schema,
-        program: program.into(),
-        arguments: vec![argument.to_owned()],
-        config_files: Vec::new(),
-        config_style: ConfigStyle::Arguments,
-        config_variable: None,
-        overlay: None,
-        exit_codes: Vec::new(),
-        failure_texts: Vec::new(),
-        known_exceptions: Vec::new(),
-        leftovers: Vec::new(),
-        expect_heads: Vec::new(),
-        repeatable: true,
-        needs_services: Vec::new(),
-        no_op: None,
-        excused_checks: Vec::new(),
     }
 }
 
@@ -340,7 +318,10 @@ fn ffu_that_will_be_killed() {
     pool.settle(&series(), LONG, &StopFlag::new());
     let pids: Vec<String> = pool.pids(&series()).iter().map(ToString::to_string).collect();
     fs::write(root.join("pids"), pids.join(" ")).unwrap();
-    let (action, lock) = (action("works", root.join("effect").as_str()), root.join("works.lock"));
+    let (action, lock) = (
+        action(&series(), "works", "works", &[root.join("effect").as_str()]),
+        root.join("works.lock"),
+    );
     let command = ProjectCommand {
         action: &action,
         config_files: &[],

@@ -129,7 +129,7 @@ impl Door {
             if give_up() {
                 return Err(Cold::Closing);
             }
-            if !is_there(pid) {
+            if u32::try_from(pid).ok().and_then(ffu_hosts::ticks_at_start).is_none() {
                 return Err(Cold::Gone { what: what.to_owned() });
             }
             if Instant::now() >= deadline {
@@ -143,14 +143,6 @@ impl Door {
 fn is_ours(stream: &UnixStream, pid: i32) -> bool {
     getsockopt(stream, PeerCredentials)
         .is_ok_and(|peer| peer.pid() == pid && peer.uid() == nix::unistd::geteuid().as_raw())
-}
-
-/// Whether there is a living process of this number.
-pub(super) fn is_there(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-        state.is_some_and(|state| !matches!(state, 'Z' | 'X' | 'x'))
-    })
 }
 
 /// A connection to one process.

@@ -2,6 +2,9 @@
 //! the commands of a hop run on them either way.
 #![allow(dead_code)] // Each test binary uses its part.
 
+#[path = "../support/action.rs"]
+mod action;
+
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -12,7 +15,8 @@ use ffu_hopenv::{EnvStore, HopEnv, Programs, ProjectCommand, Ran, RunError, Seri
 use ffu_hosts::StopFlag;
 use ffu_model::Series;
 use ffu_model::secret::Secret;
-use ffu_model::step::{CommandAction, ConfigStyle, Purpose};
+
+use action::action;
 
 pub const SCHEMATA: [&str; 8] = [
     "keystone",
@@ -87,30 +91,6 @@ pub fn programs(environment: &HopEnv) -> Vec<Programs> {
         }
     }
     wanted
-}
-
-pub fn action(series: &Series, project: &str, program: &str, arguments: &[&str]) -> CommandAction {
-    CommandAction {
-        series: series.clone(),
-        project: project.into(),
-        command: "test".into(),
-        purpose: Purpose::Schema,
-        program: program.into(),
-        arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
-        config_files: Vec::new(),
-        config_style: ConfigStyle::Arguments,
-        config_variable: None,
-        overlay: None,
-        exit_codes: Vec::new(),
-        failure_texts: Vec::new(),
-        known_exceptions: Vec::new(),
-        leftovers: Vec::new(),
-        expect_heads: Vec::new(),
-        no_op: None,
-        excused_checks: Vec::new(),
-        repeatable: true,
-        needs_services: Vec::new(),
-    }
 }
 
 /// One cloud's databases and files.
