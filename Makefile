@@ -6,7 +6,7 @@ DEMO_SERIES := 2024.1 2024.2 2025.1 2025.2 2026.1
 TEST_SERIES := rocky stein train victoria wallaby 2024.1 2024.2 2025.1
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help setup build demo test check marathon faults bench-hops bench-config bench-window bench-rollback fuzz catalogs config-table locks heads reference clean
+.PHONY: help setup build demo test check marathon faults bench-config bench-window bench-rollback fuzz catalogs config-table locks heads reference clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,9 +38,6 @@ faults: build ## Every fault, then resume and rollback (an hour or two); writes 
 	@scripts/interpreters 3.7 3.11
 	@$(FFU) env build rocky stein train 2024.1 2024.2
 	@MORE="$(MORE)" scripts/faults $(PARTS)
-
-bench-hops: build ## The documented procedure by hand against `ffu run`, on the same chain, in one run
-	@bench/hops.sh $(or $(CHAIN),2024.1 2024.2 2025.1)
 
 bench-config: setup ## ffu config against oslo-config-validator: CPU, files per second, memory, growth
 	@scripts/interpreters 3.12

@@ -2,15 +2,11 @@
 # `make bench-rollback`: the checkpoint's share of the window and the way back, against mariadb-dump | gzip and loading it,
 # on lab clouds of growing size, in one run on one machine.
 #   bench/rollback.sh 512M 1536M 5G          CHAIN="2024.1 2024.2", FFU=target/debug/ffu, LOADS="first last" (or all)
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
 export FFU="${FFU:-$PWD/target/debug/ffu}"
 read -r from to <<<"${CHAIN:-2024.1 2024.2}"
 sizes=("${@:-512M 1536M 5G}")
 read -r -a sizes <<<"${sizes[*]}"
-work="$(mktemp -d "${TMPDIR:-/tmp}/bench-rollback.XXXXXX")"
-export XDG_STATE_HOME="$work/state"
-trap '"$FFU" lab down --dir "$work/lab" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 "$FFU" env build "$from" "$to" >/dev/null
-"$FFU" lab up --at "$from" --dir "$work/lab" --bulk "${sizes[0]}" >/dev/null
+"$FFU" lab up --at "$from" --dir "$lab" --bulk "${sizes[0]}" >/dev/null
 python3 bench/rollback.py "$work" "$from" "$to" "${sizes[@]}"

@@ -7,10 +7,9 @@
 # The first series of the chain is where the lab is; without LAB one is brought up and removed. The hop environments must
 # be there (`ffu env build`). From Train on: before that placement is a part of nova, and its extraction is no single command.
 # Prints one line a command and, last, `window SECONDS` and `hops SECONDS`.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
 read -r -a chain <<<"${1:?usage: bench/sequential-hops.sh \"SERIES SERIES …\" [LAB]}"
-ffu="${FFU:-$PWD/target/debug/ffu}"
+FFU="${FFU:-$PWD/target/debug/ffu}"
 envs="${XDG_CACHE_HOME:-$HOME/.cache}/ffu/envs"
 case " ${chain[*]} " in
 *" pike "* | *" queens "* | *" rocky "* | *" stein "*)
@@ -19,26 +18,27 @@ case " ${chain[*]} " in
     ;;
 esac
 
-lab="${2:-}"
-logs="$(mktemp -d "${TMPDIR:-/tmp}/sequential-hops.XXXXXX")"
-own_lab=
+logs="$work"
 served=()
+# The outputs stay if something failed.
 cleanup() {
     status=$?
     for pid in "${served[@]:-}"; do [ -n "$pid" ] && kill "$pid" 2>/dev/null || true; done
-    [ -n "$own_lab" ] && "$ffu" lab down --dir "$lab" >/dev/null 2>&1 || true
-    [ "$status" = 0 ] && rm -rf "$logs" || echo "sequential-hops: outputs are in $logs" >&2
+    if [ "$status" = 0 ]; then
+        leave
+    else
+        no_lab
+        echo "sequential-hops: outputs are in $logs" >&2
+    fi
     exit "$status"
 }
 trap cleanup EXIT
-if [ -z "$lab" ]; then
-    own_lab=1
-    lab="$logs/lab"
-    "$ffu" lab up --at "${chain[0]}" --dir "$lab" --size "${SIZE:-20}" >/dev/null
+if [ -n "${2:-}" ]; then
+    lab="$2"
+else
+    "$FFU" lab up --at "${chain[0]}" --dir "$lab" --size "${SIZE:-20}" >/dev/null
 fi
 etc="$lab/etc"
-now() { date +%s.%N; }
-since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.2f", b - a }'; }
 
 # command SERIES "ACCEPTED EXIT CODES" PROGRAM ARGUMENT…
 command_of() {

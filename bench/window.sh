@@ -7,17 +7,11 @@
 #             on the same databases, brought back by `ffu rollback`
 #
 #   bench/window.sh "train ussuri … 2026.1"        SIZE instances (20), WAYS="hand cold warm floor"
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
 read -r -a chain <<<"$*"
 export FFU="${FFU:-$PWD/target/release/ffu}"
 ways=" ${WAYS:-hand cold warm floor} "
-work="$(mktemp -d "${TMPDIR:-/tmp}/bench-window.XXXXXX")"
-export XDG_STATE_HOME="$work/state"
-lab="$work/lab"
-trap '"$FFU" lab down --dir "$lab" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 "$FFU" env build "${chain[@]}" >/dev/null
-now() { date +%s.%N; }
 
 # up [LAB OPTION …] -- [PLAN OPTION …]: a lab and a plan for it.
 up() {
@@ -69,7 +63,7 @@ if [[ "$ways" == *" floor "* ]]; then
     "$FFU" rollback --yes >/dev/null
     begun="$(now)"
     statements --binary-mode <"$work/replay.sql"
-    awk -v a="$begun" -v b="$(now)" 'BEGIN { printf "%.2f\n", b - a }' >"$work/floor"
+    since "$begun" >"$work/floor"
     down
 fi
 python3 bench/window.py "$work" "${chain[@]}"
