@@ -52,7 +52,10 @@ pub(crate) fn steps_of(
         exit_codes: context.catalog.exits(command, series),
         failure_texts: command.failure_texts.clone(),
         known_exceptions: command.known_exceptions.clone(),
-        excused_checks: command.excused_checks.clone(),
+        excused_checks: match &command.on_the_way {
+            Some(alone) => alone.excused_checks.clone(),
+            None => Vec::new(),
+        },
         leftovers: command
             .leftovers
             .iter()

@@ -43,9 +43,11 @@ impl Costs {
         4_000 + self.at(DUMP)
     }
 
-    /// Copying ahead of the window.
+    /// Copying ahead of the window; a limit of 0 is none.
     pub(crate) fn early_ms(&self, limit_mib: Option<u64>) -> u64 {
-        let limit = limit_mib.map_or(COPY, |mib| mib.saturating_mul(1 << 20).min(COPY));
+        let limit = limit_mib
+            .filter(|mib| *mib > 0)
+            .map_or(COPY, |mib| mib.saturating_mul(1 << 20).min(COPY));
         2_000 + self.tables * TABLE_MS + self.at(limit)
     }
 

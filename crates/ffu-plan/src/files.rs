@@ -1,12 +1,12 @@
 //! Which configuration files the target gets, and what is set in them.
 
 use camino::Utf8PathBuf;
-use ffu_catalog::types::SettingEntry;
-use ffu_model::ConnectionRef;
+use ffu_catalog::types::{CommandEntry, Project, SettingEntry};
 use ffu_model::step::{CopiedSection, Overlay, SetOption, StagedFile};
+use ffu_model::{ConnectionRef, Series};
 
 use crate::carriage::{self, Carrier};
-use crate::context::{Context, strip_suffix};
+use crate::context::{Context, staged_path, strip_suffix};
 
 /// One entry for each configuration file of the target.
 pub(crate) fn staged(context: &Context<'_>) -> Vec<StagedFile> {
@@ -32,14 +32,11 @@ pub(crate) fn staged(context: &Context<'_>) -> Vec<StagedFile> {
                 .map(set_option)
                 .collect();
             files.push(StagedFile {
-                project: project.name.clone(),
                 source: Some(file.path.clone()),
-                destination: way.destination,
                 set,
-                copied_sections: Vec::new(),
-                connections: Vec::new(),
                 migration: way.migration,
                 kept: way.kept,
+                ..made(&project.name, way.destination)
             });
         }
     }
@@ -54,17 +51,13 @@ pub(crate) fn staged(context: &Context<'_>) -> Vec<StagedFile> {
 }
 
 /// The file of a project that an extraction on the path creates.
-fn new_files(context: &Context<'_>, project: &ffu_catalog::types::Project, etc: &Utf8PathBuf) -> Option<StagedFile> {
+fn new_files(context: &Context<'_>, project: &Project, etc: &Utf8PathBuf) -> Option<StagedFile> {
     let extraction = project
         .extraction
         .iter()
         .find(|entry| context.path.iter().any(|hop| hop.to == entry.entering))?;
     let database = project.database.iter().find(|d| d.role == extraction.to)?;
     Some(StagedFile {
-        project: project.name.clone(),
-        source: None,
-        destination: etc.join(&extraction.config),
-        set: Vec::new(),
         copied_sections: extraction
             .copy_sections
             .iter()
@@ -78,8 +71,7 @@ fn new_files(context: &Context<'_>, project: &ffu_catalog::types::Project, etc: 
             option: database.option.clone(),
             connection: extraction_connection(context, &extraction.from, &database.schema)?,
         }],
-        migration: None,
-        kept: String::new(),
+        ..made(&project.name, etc.join(&extraction.config))
     })
 }
 
@@ -107,42 +99,41 @@ pub(crate) fn for_commands(context: &Context<'_>) -> Vec<StagedFile> {
             let set = options_of_commands(context, project, &hop.to);
             if !set.is_empty() {
                 files.push(StagedFile {
-                    project: project.name.clone(),
-                    source: None,
-                    destination: command_file(&project.name, &hop.to),
                     set,
-                    copied_sections: Vec::new(),
-                    connections: Vec::new(),
-                    migration: None,
-                    kept: String::new(),
+                    ..made(&project.name, command_file(&project.name, &hop.to))
                 });
             }
         }
     }
     for project in &context.projects {
-        for command in project.command.iter().filter(|command| !command.options.is_empty()) {
-            let set = command.options.iter().map(|option| SetOption {
+        for entry in project.on_the_way.iter().filter(|entry| !entry.options.is_empty()) {
+            let set = entry.options.iter().map(|option| SetOption {
                 section: option.section.clone(),
                 option: option.option.clone(),
                 value: option.value.clone(),
                 reason: option.reason.clone(),
             });
-            let file = own_file(&project.name, &command.id);
-            if files.iter().all(|other| other.destination != file) {
-                files.push(StagedFile {
-                    project: project.name.clone(),
-                    source: None,
-                    destination: file,
-                    set: set.collect(),
-                    copied_sections: Vec::new(),
-                    connections: Vec::new(),
-                    migration: None,
-                    kept: String::new(),
-                });
-            }
+            files.push(StagedFile {
+                set: set.collect(),
+                ..made(&project.name, own_file(&project.name, &entry.id))
+            });
         }
     }
     files
+}
+
+/// A file that nothing is in yet, and that is made of no other.
+fn made(project: &str, destination: Utf8PathBuf) -> StagedFile {
+    StagedFile {
+        project: project.to_owned(),
+        source: None,
+        destination,
+        set: Vec::new(),
+        copied_sections: Vec::new(),
+        connections: Vec::new(),
+        migration: None,
+        kept: String::new(),
+    }
 }
 
 /// Below the staging directory only, too: the options of one command.
@@ -151,22 +142,15 @@ fn own_file(project: &str, command: &str) -> Utf8PathBuf {
 }
 
 /// The staged file with the options that a command has for itself, if there is one.
-pub(crate) fn own_settings(
-    project: &ffu_catalog::types::Project,
-    command: &ffu_catalog::types::CommandEntry,
-) -> Vec<Utf8PathBuf> {
-    if command.options.is_empty() {
-        return Vec::new();
+pub(crate) fn own_settings(project: &Project, command: &CommandEntry) -> Vec<Utf8PathBuf> {
+    match &command.on_the_way {
+        Some(alone) if !alone.options.is_empty() => vec![staged_path(&own_file(&project.name, &alone.id))],
+        _ => Vec::new(),
     }
-    vec![crate::context::staged_path(&own_file(&project.name, &command.id))]
 }
 
 /// What a project's commands at a series are told beside the deployment's own configuration.
-fn options_of_commands(
-    context: &Context<'_>,
-    project: &ffu_catalog::types::Project,
-    series: &ffu_model::Series,
-) -> Vec<SetOption> {
+fn options_of_commands(context: &Context<'_>, project: &Project, series: &Series) -> Vec<SetOption> {
     let own = project
         .command_setting
         .iter()
@@ -186,19 +170,14 @@ fn set_option(setting: &SettingEntry) -> SetOption {
 }
 
 /// Below the staging directory only: such a file is never installed.
-fn command_file(project: &str, series: &ffu_model::Series) -> Utf8PathBuf {
+fn command_file(project: &str, series: &Series) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("/for-commands/{project}-{series}.conf"))
 }
 
 /// The staged file with options for a project's commands at a series, if there is one.
-pub(crate) fn command_settings(
-    context: &Context<'_>,
-    project: &ffu_catalog::types::Project,
-    series: &ffu_model::Series,
-) -> Vec<Utf8PathBuf> {
-    if !options_of_commands(context, project, series).is_empty() {
-        vec![crate::context::staged_path(&command_file(&project.name, series))]
-    } else {
-        Vec::new()
+pub(crate) fn command_settings(context: &Context<'_>, project: &Project, series: &Series) -> Vec<Utf8PathBuf> {
+    match options_of_commands(context, project, series).is_empty() {
+        true => Vec::new(),
+        false => vec![staged_path(&command_file(&project.name, series))],
     }
 }

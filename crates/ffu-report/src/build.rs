@@ -27,13 +27,21 @@ pub fn build(plan: &Plan, events: &[Event]) -> RunReport {
         planned_window_ms: plan.report.window_ms,
         phases: Vec::new(),
         hops: hops(plan, &last),
-        projects: Vec::new(),
+        projects: hop_projects(plan),
         invariants: invariants(&last),
         results: BTreeMap::new(),
         open: Vec::new(),
         failed: None,
         findings: Vec::new(),
-        comparison: crate::estimate::compare(plan, events),
+        comparison: crate::estimate::compare(plan, |step| match last.get(step)?.ended? {
+            (
+                EventKind::Outcome {
+                    result, duration_ms, ..
+                },
+                _,
+            ) if result.is_good() => Some(*duration_ms),
+            _ => None,
+        }),
         rollback: Vec::new(),
     };
     if let Some(EventKind::RunCreated { run, .. }) = events.first().map(|e| &e.kind) {
@@ -41,13 +49,6 @@ pub fn build(plan: &Plan, events: &[Event]) -> RunReport {
     }
     for phase in Phase::ALL {
         report.phases.extend(phase_row(plan, phase, &last));
-    }
-    for step in plan.steps.iter().filter(|step| step.hop.is_some()) {
-        if let Some(project) = &step.project
-            && !report.projects.contains(project)
-        {
-            report.projects.push(project.clone());
-        }
     }
     for step in &plan.steps {
         match last.get(step.id.as_str()).and_then(|l| l.ended) {
@@ -85,7 +86,7 @@ pub fn build(plan: &Plan, events: &[Event]) -> RunReport {
     report
 }
 
-fn worth_telling(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
+pub(crate) fn worth_telling(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
     findings.iter().filter(|finding| finding.severity >= Severity::Warning)
 }
 
@@ -187,6 +188,22 @@ fn phase_row(plan: &Plan, phase: Phase, last: &BTreeMap<&str, Last<'_>>) -> Opti
         done,
         steps: ids.len(),
     })
+}
+
+/// Projects with steps in the hops, in the plan's order.
+pub(crate) fn hop_projects(plan: &Plan) -> Vec<String> {
+    let mut projects: Vec<String> = Vec::new();
+    for project in plan
+        .steps
+        .iter()
+        .filter(|step| step.hop.is_some())
+        .filter_map(|step| step.project.as_ref())
+    {
+        if !projects.contains(project) {
+            projects.push(project.clone());
+        }
+    }
+    projects
 }
 
 fn hops(plan: &Plan, last: &BTreeMap<&str, Last<'_>>) -> Vec<HopRow> {

@@ -16,7 +16,6 @@ use serde::Serialize;
 pub use build::build;
 pub use estimate::{Comparison, PhaseComparison, StepComparison};
 pub use rehearsal::render_rehearsal;
-use text::cell;
 pub use text::{milliseconds, render};
 
 /// A run, added up.

@@ -1,13 +1,16 @@
 //! A rehearsal as text, like a run's report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use ffu_model::Plan;
 use ffu_model::event::StepResult;
-use ffu_model::rehearsal::{Rehearsal, RehearsalOutcome};
-use ffu_model::{Phase, Plan, Severity};
+use ffu_model::rehearsal::{Rehearsal, RehearsalOutcome, RehearsedStep};
 
-use crate::{Cell, cell, milliseconds};
+use crate::build::{hop_projects, worth_telling};
+use crate::estimate::compare;
+use crate::text::{hop_table, milliseconds};
+use crate::{Cell, HopRow};
 
 /// Steps that are named as the longest.
 const LONGEST: usize = 8;
@@ -81,62 +84,47 @@ fn copy(text: &mut String, rehearsal: &Rehearsal) {
 }
 
 fn hops(text: &mut String, plan: &Plan, rehearsal: &Rehearsal) {
-    let mut projects: Vec<&str> = Vec::new();
-    let mut cells: BTreeMap<(&str, &str), Cell> = BTreeMap::new();
-    for step in &plan.steps {
-        let (Some(hop), Some(project)) = (&step.hop, &step.project) else {
-            continue;
-        };
-        if !projects.contains(&project.as_str()) {
-            projects.push(project);
-        }
-        let cell = cells.entry((hop.to.as_str(), project)).or_default();
-        if rehearsal.not_rehearsed.iter().any(|not| not.id == step.id) {
-            continue;
-        }
-        cell.steps += 1;
-        let Some(done) = rehearsal.steps.iter().find(|done| done.id == step.id) else {
-            continue;
-        };
-        cell.ms += done.ms;
-        cell.done += usize::from(done.result.is_good());
-        cell.failed |= done.result == StepResult::Failed;
-        cell.warnings += done.findings.iter().filter(|f| f.severity >= Severity::Warning).count();
-    }
-    let _ = write!(text, "\n{:<9}", "hop to");
-    for project in &projects {
-        let _ = write!(text, "{project:>11}");
-    }
-    let _ = writeln!(text);
+    let left_out: BTreeSet<&str> = rehearsal.not_rehearsed.iter().map(|not| not.id.as_str()).collect();
+    let done: BTreeMap<&str, &RehearsedStep> = rehearsal.steps.iter().map(|step| (step.id.as_str(), step)).collect();
+    let mut rows = Vec::new();
     for hop in &plan.hops {
-        let _ = write!(text, "{:<9}", hop.to.as_str());
-        for project in &projects {
-            let shown = cells.get(&(hop.to.as_str(), *project)).map_or("–".to_owned(), cell);
-            let _ = write!(text, "{shown:>11}");
+        let mut cells: BTreeMap<String, Cell> = BTreeMap::new();
+        for step in plan.steps.iter().filter(|step| step.hop.as_ref() == Some(hop)) {
+            let Some(project) = &step.project else { continue };
+            let cell = cells.entry(project.clone()).or_default();
+            if left_out.contains(step.id.as_str()) {
+                continue;
+            }
+            cell.steps += 1;
+            let Some(done) = done.get(step.id.as_str()) else {
+                continue;
+            };
+            cell.ms += done.ms;
+            cell.done += usize::from(done.result.is_good());
+            cell.failed |= done.result == StepResult::Failed;
+            cell.warnings += worth_telling(&done.findings).count();
         }
-        let _ = writeln!(text);
+        rows.push(HopRow {
+            to: hop.to.clone(),
+            cells,
+            wall_ms: 0,
+        });
     }
-    let _ = writeln!(
-        text,
-        "times are those of a project's steps added up; projects run side by side; * with warnings, ! failed, … open"
-    );
+    hop_table(text, &hop_projects(plan), &rows, false);
 }
 
 fn phases(text: &mut String, plan: &Plan, rehearsal: &Rehearsal) {
     let _ = writeln!(text, "\n{:<11}{:>14}{:>14}", "phase", "expected", "took");
-    for phase in Phase::ALL {
-        let (mut steps, mut expected, mut took) = (0, 0, 0);
-        for done in rehearsal.steps.iter().filter(|step| step.result.is_good()) {
-            if let Some(step) = plan.step(&done.id).filter(|step| step.phase == phase) {
-                steps += 1;
-                expected += step.estimate_ms;
-                took += done.ms;
-            }
-        }
-        if steps > 0 {
-            let (expected, took) = (milliseconds(expected), milliseconds(took));
-            let _ = writeln!(text, "{:<11}{expected:>14}{took:>14}   {steps} steps", phase.as_str());
-        }
+    let good = rehearsal.steps.iter().filter(|step| step.result.is_good());
+    let took: BTreeMap<&str, u64> = good.map(|step| (step.id.as_str(), step.ms)).collect();
+    for row in compare(plan, |step| took.get(step).copied()).phases {
+        let (expected, took) = (milliseconds(row.estimate_ms), milliseconds(row.actual_ms));
+        let _ = writeln!(
+            text,
+            "{:<11}{expected:>14}{took:>14}   {} steps",
+            row.phase.as_str(),
+            row.steps
+        );
     }
     let _ = writeln!(
         text,
@@ -179,7 +167,7 @@ fn rows(text: &mut String, rehearsal: &Rehearsal) {
 fn findings(text: &mut String, rehearsal: &Rehearsal) {
     let mut first = true;
     for step in &rehearsal.steps {
-        for finding in step.findings.iter().filter(|f| f.severity >= Severity::Warning) {
+        for finding in worth_telling(&step.findings) {
             if std::mem::take(&mut first) {
                 let _ = writeln!(text, "\nfindings of steps:");
             }

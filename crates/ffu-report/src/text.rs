@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ffu_model::event::StepResult;
 
-use crate::{Cell, RunReport};
+use crate::{Cell, HopRow, RunReport};
 
 /// `1.234 s`, `12.3 s`, `3 min 04 s`.
 pub fn milliseconds(ms: u64) -> String {
@@ -20,7 +20,7 @@ pub fn render(report: &RunReport) -> String {
     let mut text = String::new();
     let state = report.state.map_or("not begun".to_owned(), |state| state.to_string());
     let _ = writeln!(text, "run {}: {} → {}, {state}", report.run, report.from, report.to);
-    hops(&mut text, report);
+    hop_table(&mut text, &report.projects, &report.hops, true);
     phases(&mut text, report);
     estimates(&mut text, report);
     invariants(&mut text, report);
@@ -43,18 +43,24 @@ pub fn render(report: &RunReport) -> String {
     text
 }
 
-fn hops(text: &mut String, report: &RunReport) {
+/// Hops by projects; `wall` adds the time of each hop.
+pub(crate) fn hop_table(text: &mut String, projects: &[String], hops: &[HopRow], wall: bool) {
     let _ = write!(text, "\n{:<9}", "hop to");
-    for project in &report.projects {
+    for project in projects {
         let _ = write!(text, "{project:>11}");
     }
-    let _ = writeln!(text, "{:>13}", "wall");
-    for row in &report.hops {
+    let _ = writeln!(text, "{}", if wall { format!("{:>13}", "wall") } else { String::new() });
+    for row in hops {
         let _ = write!(text, "{:<9}", row.to.as_str());
-        for project in &report.projects {
+        for project in projects {
             let _ = write!(text, "{:>11}", row.cells.get(project).map_or("–".to_owned(), cell));
         }
-        let _ = writeln!(text, "{:>13}", milliseconds(row.wall_ms));
+        let time = if wall {
+            format!("{:>13}", milliseconds(row.wall_ms))
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "{time}");
     }
     let _ = writeln!(
         text,
@@ -62,7 +68,7 @@ fn hops(text: &mut String, report: &RunReport) {
     );
 }
 
-pub(crate) fn cell(cell: &Cell) -> String {
+fn cell(cell: &Cell) -> String {
     let mark = match cell {
         Cell { failed: true, .. } => "!",
         Cell { done, steps, .. } if done < steps => "…",

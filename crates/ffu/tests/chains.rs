@@ -127,7 +127,10 @@ fn policy_and_pipelines_arrive_at_the_target_and_a_rollback_brings_the_old_ones_
     let told = std::fs::read_to_string(run.join("staged/findings.txt")).unwrap();
     assert!(told.contains("os_compute_api:os-hypervisors"), "{told}");
 
-    lab.scratch.ffu(&["rollback", "--yes"]).exits(0).says("fingerprint");
+    lab.scratch
+        .ffu(&["rollback", "--yes"])
+        .exits(0)
+        .says("databases (proven)");
     for gone in ["nova/policy.yaml", "keystone/policy.yaml"] {
         assert!(!etc.join(gone).exists(), "{gone} is of the target only");
     }
@@ -166,7 +169,10 @@ fn caracal_to_epoxy_and_back_again() {
         .exits(4)
         .says("ffu rollback");
 
-    lab.scratch.ffu(&["rollback", "--yes"]).exits(0).says("fingerprint");
+    lab.scratch
+        .ffu(&["rollback", "--yes"])
+        .exits(0)
+        .says("databases (proven)");
     lab.token();
     assert_eq!(
         before,

@@ -24,14 +24,6 @@ connection = mysql+pymysql://nova:s3cr3t-db@db/nova
 idle_timeout = 10
 ";
 
-fn scratch_with(name: &str, bytes: &[u8]) -> Scratch {
-    let scratch = Scratch::new();
-    let path = scratch.path(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
-    scratch
-}
-
 const FROM_TRAIN: [&str; 6] = ["config", "migrate", "--from", "train", "--to", "2026.1"];
 
 fn migrate<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -40,7 +32,7 @@ fn migrate<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn a_diff_shows_moves_with_their_comments_and_no_secret() {
-    let scratch = scratch_with("nova/nova.conf", NOVA.as_bytes());
+    let scratch = Scratch::with("nova/nova.conf", NOVA.as_bytes());
     let ran = scratch.ffu(&migrate(&["nova/nova.conf"]));
     let all = format!("{}{}", ran.out, ran.err);
     assert!(!all.contains("s3cr3t"), "{all}");
@@ -77,7 +69,7 @@ fn a_diff_shows_moves_with_their_comments_and_no_secret() {
 
 #[test]
 fn in_place_keeps_mode_and_backup_and_a_second_call_changes_nothing() {
-    let scratch = scratch_with("nova/nova.conf", NOVA.as_bytes());
+    let scratch = Scratch::with("nova/nova.conf", NOVA.as_bytes());
     let file = scratch.path("nova/nova.conf");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     let ran = scratch
@@ -124,7 +116,7 @@ fn in_place_keeps_mode_and_backup_and_a_second_call_changes_nothing() {
 
 #[test]
 fn a_tree_is_written_elsewhere_whole() {
-    let scratch = scratch_with("etc/nova/nova.conf", NOVA.as_bytes());
+    let scratch = Scratch::with("etc/nova/nova.conf", NOVA.as_bytes());
     for (name, text) in [
         ("etc/neutron/neutron.conf", "[DEFAULT]\ncore_plugin = ml2\n"),
         ("etc/neutron/plugins/ml2/ml2_conf.ini", "[ml2]\ntype_drivers = vxlan\n"),
@@ -159,7 +151,7 @@ fn a_tree_is_written_elsewhere_whole() {
 #[test]
 fn a_check_names_places_and_writes_sarif() {
     let text = "[DEFAULT]\nvif_plugging_timeout = soon\nno_such_option = 1\n";
-    let scratch = scratch_with("nova.conf", text.as_bytes());
+    let scratch = Scratch::with("nova.conf", text.as_bytes());
     scratch
         .ffu(&[
             "config",
@@ -231,7 +223,7 @@ fn the_life_of_an_option_and_of_a_rule_is_told() {
 
 #[test]
 fn a_policy_file_becomes_yaml_with_its_override() {
-    let scratch = scratch_with(
+    let scratch = Scratch::with(
         "nova/policy.json",
         b"{\n  \"os_compute_api:servers:create\": \"role:builder\"\n}\n",
     );
@@ -335,7 +327,7 @@ fn bad_input_is_named_with_its_place_and_nothing_is_written() {
 
 #[test]
 fn options_of_another_service_are_marked_and_kept() {
-    let scratch = scratch_with(
+    let scratch = Scratch::with(
         "nova.conf",
         b"[DEFAULT]\nenabled_backends = rbd\n[rbd]\nvolume_driver = x\n",
     );
@@ -353,7 +345,7 @@ fn options_of_another_service_are_marked_and_kept() {
 /// Needs the hop environments of Train and 2025.1, which `make test` builds.
 #[test]
 fn the_real_oslo_config_of_both_series_agrees() {
-    let scratch = scratch_with("nova/nova.conf", NOVA.as_bytes());
+    let scratch = Scratch::with("nova/nova.conf", NOVA.as_bytes());
     let ran = scratch.ffu(&[
         "config",
         "migrate",
@@ -393,7 +385,7 @@ fn the_real_oslo_config_of_both_series_agrees() {
 
 #[test]
 fn variables_of_the_environment_count_and_get_their_new_names() {
-    let scratch = scratch_with("nova.conf", b"[database]\nmax_pool_size = 4\n");
+    let scratch = Scratch::with("nova.conf", b"[database]\nmax_pool_size = 4\n");
     let variables = "# service\nOS_DATABASE__IDLE_TIMEOUT=10\nexport OS_DATABASE__MAX_POOL_SIZE=\"7\"\nLANG=C\n";
     fs::write(scratch.path("nova.env"), variables).unwrap();
     scratch
@@ -441,7 +433,7 @@ fn as_nobody(scratch: &Scratch, arguments: &[&str]) -> common::Ran {
 
 #[test]
 fn what_may_not_be_read_or_written_is_said_and_nothing_is_touched() {
-    let scratch = scratch_with("nova/nova.conf", NOVA.as_bytes());
+    let scratch = Scratch::with("nova/nova.conf", NOVA.as_bytes());
     let mode = |path: &str, mode| fs::set_permissions(scratch.path(path), fs::Permissions::from_mode(mode)).unwrap();
     let listed = || {
         let entries = fs::read_dir(scratch.path("nova")).unwrap();

@@ -7,14 +7,6 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use common::Scratch;
 
-fn scratch_with(name: &str, bytes: &[u8]) -> Scratch {
-    let scratch = Scratch::new();
-    let path = scratch.path(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
-    scratch
-}
-
 const PLACEMENT: [&str; 6] = ["config", "migrate", "--from", "stein", "--to", "2026.1"];
 const NOVA_WITH_PLACEMENT: &str = "\
 [placement_database]
@@ -24,16 +16,13 @@ connection = mysql+pymysql://placement:s3cr3t-db@db/placement
 randomize_allocation_candidates = true
 ";
 
+fn call<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    PLACEMENT.iter().copied().chain(more.iter().copied()).collect()
+}
+
 #[test]
 fn options_of_another_service_are_carried_into_its_file() {
-    let scratch = scratch_with("etc/nova/nova.conf", NOVA_WITH_PLACEMENT.as_bytes());
-    let call = |more: &[&'static str]| {
-        PLACEMENT
-            .iter()
-            .copied()
-            .chain(more.iter().copied())
-            .collect::<Vec<_>>()
-    };
+    let scratch = Scratch::with("etc/nova/nova.conf", NOVA_WITH_PLACEMENT.as_bytes());
     // Nobody receives them, and the call writes nothing: the text is named, the secret is not.
     let ran = scratch.ffu(&call(&["etc"]));
     assert!(!format!("{}{}", ran.out, ran.err).contains("s3cr3t"), "{}", ran.out);
@@ -73,16 +62,9 @@ fn options_of_another_service_are_carried_into_its_file() {
 
 #[test]
 fn a_file_for_options_of_another_service_is_made_where_the_call_writes() {
-    let scratch = scratch_with("etc/nova/nova.conf", NOVA_WITH_PLACEMENT.as_bytes());
+    let scratch = Scratch::with("etc/nova/nova.conf", NOVA_WITH_PLACEMENT.as_bytes());
     let nova = scratch.path("etc/nova/nova.conf");
     fs::set_permissions(&nova, fs::Permissions::from_mode(0o640)).unwrap();
-    let call = |more: &[&'static str]| {
-        PLACEMENT
-            .iter()
-            .copied()
-            .chain(more.iter().copied())
-            .collect::<Vec<_>>()
-    };
     scratch
         .ffu(&call(&["-o", "out", "etc"]))
         .exits(8)

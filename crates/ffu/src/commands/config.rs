@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use camino::Utf8PathBuf;
 use ffu_catalog::Catalog;
-use ffu_catalog::options::{OptionsError, ServiceOptions};
+use ffu_catalog::options::ServiceOptions;
 use ffu_config::check::{CheckRequest, check};
 use ffu_config::finding::{self, Finding, Severity};
 use ffu_config::migrate::{InputFile, Migrator, Outcome};
@@ -20,7 +20,7 @@ use crate::configs::elsewhere::Leaving;
 use crate::configs::find::{self, FileSet, Findings};
 use crate::configs::kind::Kind;
 use crate::configs::told::Told;
-use crate::configs::{merge, show, verify};
+use crate::configs::{known, merge, show, verify};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -52,10 +52,10 @@ fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) ->
     let mut migrators: BTreeMap<String, Migrator<'_>> = BTreeMap::new();
     for set in found.sets() {
         let from = start.of(&set.service)?;
+        let path = carried::path(catalog, &from, &to)?;
         let migrator = match migrators.entry(set.service.clone()) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let path = carried::path(catalog, &from, &to)?;
                 let options = service(catalog, &set.service)?;
                 let made = Migrator::new(options, catalog.config_rules(), &path);
                 entry.insert(made.map_err(|error| Failure::new(Exit::BadInput, error))?)
@@ -74,7 +74,6 @@ fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) ->
                 &mut outcome,
             )?);
         }
-        let path = carried::path(catalog, &from, &to)?;
         leaving.extend(std::mem::take(&mut outcome.departures), &path);
         take(&set, &found, outcome, &mut carried);
     }
@@ -98,21 +97,7 @@ fn run_migrate(places: &Places, output: Output, arguments: &MigrateArguments) ->
 
 /// The catalog of a service's options.
 pub fn service<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a ServiceOptions, Failure> {
-    match catalog.options(name) {
-        Some(Ok(options)) => Ok(options),
-        Some(Err(error)) => Err(bad_catalog(name, error)),
-        None => Err(Failure::new(
-            Exit::BadInput,
-            format!(
-                "{name}: no such service in the catalog of options; there are {}",
-                carried::services(catalog).join(", ")
-            ),
-        )),
-    }
-}
-
-fn bad_catalog(service: &str, error: &OptionsError) -> Failure {
-    Failure::new(Exit::BadInput, format!("the option catalog of {service}: {error}"))
+    known(catalog, name, catalog.options(name)).map_err(|why| Failure::new(Exit::BadInput, why))
 }
 
 /// The files of a set. The ones before the last were carried with their own set already, but are read as they were.
@@ -173,16 +158,14 @@ fn run_check(places: &Places, output: Output, arguments: &CheckArguments) -> Res
     let carried = Carried::read(&found)?;
     let environment = carried::environment(arguments.env_file.as_ref())?;
     let mut told = Told::default();
-    let mut known: BTreeMap<String, &'static ServiceOptions> = BTreeMap::new();
+    let mut read: BTreeMap<String, ServiceOptions> = BTreeMap::new();
     for set in found.sets() {
-        let options = match known.get(&set.service) {
-            Some(options) => options,
-            None => {
-                let read = match catalog.options_at(&set.service, &series) {
-                    Some(read) => read.map_err(|error| bad_catalog(&set.service, &error))?,
-                    None => service(catalog, &set.service)?.clone(),
-                };
-                *known.entry(set.service.clone()).or_insert(Box::leak(Box::new(read)))
+        let options = match read.entry(set.service.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let at = catalog.options_at(&set.service, &series);
+                let options = known(catalog, &set.service, at).map_err(|why| Failure::new(Exit::BadInput, why))?;
+                entry.insert(options)
             }
         };
         let of_set = check(&CheckRequest {
@@ -194,6 +177,8 @@ fn run_check(places: &Places, output: Output, arguments: &CheckArguments) -> Res
         .map_err(|error| Failure::new(Exit::BadInput, error))?;
         told.extend(of_set);
     }
+    // It lives as long as the process, as the catalog does.
+    std::mem::forget(read);
     let mut findings = told.findings;
     finding::sort(&mut findings);
     checked(output, &findings, found.files.len(), &series, arguments.sarif.as_ref())

@@ -102,15 +102,23 @@ fn look(
     )?)
 }
 
-/// What is no longer as the plan has it, in words.
-pub fn drift(expected: &Cloud, catalog: &Catalog) -> Result<Vec<String>, Failure> {
+/// Refuses a plan whose cloud is no longer as the plan has it.
+pub fn refuse_drift(expected: &Cloud, catalog: &Catalog) -> Result<(), Failure> {
     let series = common_series(expected);
     let admin = expected
         .servers
         .first()
         .and_then(|server| server.admin_option_file.clone());
     let now = look(&expected.root, catalog, series, admin)?;
-    Ok(ffu_discover::drift(expected, &now))
+    let drift = ffu_discover::drift(expected, &now);
+    if drift.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the cloud is not what the plan was made for:\n  - {}\n  next: `ffu discover` and `ffu plan` anew",
+        drift.join("\n  - ")
+    );
+    Err(Failure::new(Exit::Refused, message))
 }
 
 /// The series of all projects, if it is one: what discovery was told, where the databases fit several.

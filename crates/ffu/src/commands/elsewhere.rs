@@ -1,7 +1,7 @@
 //! `ffu config migrate`: options that belong into another service's file now are carried into it; into a new one beside where
 //! the call writes and names none.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use ffu_catalog::Catalog;
 
 use super::carried::Carried;
@@ -20,10 +20,8 @@ const NEW: &str = "# Made by ffu: these options stood in the file of another ser
 pub struct Created {
     /// The file, as an index of [`Findings::files`], whose options it gets: its owner and mode are the new one's.
     pub like: usize,
-    /// Where it goes in place.
+    /// Where it goes.
     pub path: Utf8PathBuf,
-    /// Where it goes below the directory of `-o`.
-    pub inside: Utf8PathBuf,
     /// Its content.
     pub bytes: Vec<u8>,
 }
@@ -56,16 +54,12 @@ pub fn settle(
         }
         let Some(mut created) = leaving
             .bound_for(service, file)
-            .find_map(|one| beside(one, found, &name))
+            .find_map(|one| beside(one, found, arguments.output.as_deref(), &name))
         else {
             continue;
         };
-        let lies_there = arguments.output.is_none() && created.path.exists();
-        if lies_there || !(arguments.in_place || arguments.output.is_some()) {
-            let remedy = match lies_there {
-                true => format!("name {} in the same call, and it is carried there", created.path),
-                false => continue,
-            };
+        if arguments.output.is_none() && created.path.exists() {
+            let remedy = format!("name {} in the same call, and it is carried there", created.path);
             let bound: Vec<_> = leaving
                 .bound_for(service, file)
                 .map(|one| one.departure.finding.clone())
@@ -80,13 +74,18 @@ pub fn settle(
             }
             continue;
         }
-        let label = match &arguments.output {
-            Some(directory) => directory.join(&created.inside),
-            None => created.path.clone(),
-        };
+        if !arguments.in_place && arguments.output.is_none() {
+            continue;
+        }
         let (told, proof) = (&mut carried.told.findings, &mut carried.proof);
         created.bytes = leaving
-            .arrive(catalog, (service, file), (label.as_str(), NEW.into()), told, proof)
+            .arrive(
+                catalog,
+                (service, file),
+                (created.path.as_str(), NEW.into()),
+                told,
+                proof,
+            )
             .map_err(bad)?;
         carried.created.push(created);
     }
@@ -94,7 +93,7 @@ pub fn settle(
 }
 
 /// The place of a new file: in the tree where its service's directory would be beside the other's, else beside the file.
-fn beside(left: &Left, found: &Findings, name: &str) -> Option<Created> {
+fn beside(left: &Left, found: &Findings, output: Option<&Utf8Path>, name: &str) -> Option<Created> {
     let label = left.departure.finding.file.as_deref()?;
     let like = found.files.iter().position(|one| one.path.as_str() == label)?;
     let source = found.files.get(like)?;
@@ -108,8 +107,10 @@ fn beside(left: &Left, found: &Findings, name: &str) -> Option<Created> {
     };
     Some(Created {
         like,
-        path: place(&source.path),
-        inside: place(&source.inside),
+        path: match output {
+            Some(directory) => directory.join(place(&source.inside)),
+            None => place(&source.path),
+        },
         bytes: Vec::new(),
     })
 }

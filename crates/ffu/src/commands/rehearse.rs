@@ -52,14 +52,7 @@ pub fn run(places: &Places, output: Output, arguments: &RehearseArguments) -> Re
         return Err(Failure::new(Exit::Refused, message));
     }
     refuse_if_unfit(places, &plan)?;
-    let drift = super::discover::drift(&plan.cloud, &catalog)?;
-    if !drift.is_empty() {
-        let message = format!(
-            "the cloud is not what the plan was made for:\n  - {}\n  next: `ffu discover` and `ffu plan` anew",
-            drift.join("\n  - ")
-        );
-        return Err(Failure::new(Exit::Refused, message));
-    }
+    super::discover::refuse_drift(&plan.cloud, &catalog)?;
     let failed = |error: String| Failure::new(Exit::Failure, error);
     let found = copy::find(&plan.cloud).map_err(failed)?;
     let mut place = Place::create(&root, &plan.id).map_err(failed)?;

@@ -54,14 +54,7 @@ pub fn run(places: &Places, output: Output, arguments: RunArguments) -> Result<E
         let state = view.state.map_or("not finished".to_owned(), |state| state.to_string());
         return Err(EngineError::Unfinished { run: run.id, state }.into());
     }
-    let drift = super::discover::drift(&plan.cloud, &catalog)?;
-    if !drift.is_empty() {
-        let message = format!(
-            "the cloud is not what the plan was made for:\n  - {}\n  next: `ffu discover` and `ffu plan` anew",
-            drift.join("\n  - ")
-        );
-        return Err(Failure::new(Exit::Refused, message));
-    }
+    super::discover::refuse_drift(&plan.cloud, &catalog)?;
     output.line(super::plan::summary(&plan));
     if !arguments.yes && !output.confirm("This plan will be applied exactly.") {
         return Err(Failure::new(
@@ -248,7 +241,7 @@ fn drive(
 ) -> Result<Exit, Failure> {
     let mut world = World::new(&held.plan, &held.run, &places.catalog()?, places, &held.stop)?;
     if manner.paranoid {
-        world.prove_nothing();
+        world.run_everything();
     }
     if !manner.cold
         && let Err(error) = world.keep_warm(&held.view)

@@ -5,6 +5,8 @@ use ffu_config::finding::Finding;
 use ffu_config::migrate::{Departure, InputFile, Proof, Reception, receive};
 use ffu_model::Series;
 
+use super::known;
+
 /// Departures, each once.
 #[derive(Debug, Default)]
 pub struct Leaving(Vec<Left>);
@@ -76,11 +78,7 @@ impl Leaving {
         findings: &mut [Finding],
         proof: &mut Proof,
     ) -> Result<Vec<u8>, String> {
-        let options = match catalog.options(service) {
-            Some(Ok(options)) => options,
-            Some(Err(error)) => return Err(format!("the option catalog of {service}: {error}")),
-            None => return Err(format!("there is no option catalog of {service}")),
-        };
+        let options = known(catalog, service, catalog.options(service))?;
         let departures: Vec<Departure> = self.bound_for(service, file).map(|one| one.departure.clone()).collect();
         let path = self
             .bound_for(service, file)

@@ -84,8 +84,7 @@ pub fn room(dir: &Utf8Path, plan: &Plan, found: &[Found]) -> Result<(u64, u64), 
         CheckpointProof::Restore => bytes.saturating_mul(2),
         CheckpointProof::Read => bytes,
     };
-    let status = nix::sys::statvfs::statvfs(dir.as_std_path()).map_err(|error| format!("{dir}: {error}"))?;
-    let free = status.blocks_available() as u64 * status.fragment_size() as u64;
+    let free = ffu_db::free_bytes(dir).map_err(|error| format!("{dir}: {error}"))?;
     let needed = bytes.saturating_add(largest).saturating_add(way_back);
     Ok((needed.saturating_add(SERVER_BYTES), free))
 }

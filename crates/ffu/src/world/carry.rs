@@ -17,7 +17,7 @@ use ffu_model::step::{Carriage, FileMigration, StagedFile};
 use crate::configs::elsewhere::Leaving;
 use crate::configs::policy::{self, Group};
 use crate::configs::told::Told;
-use crate::configs::{find, merge};
+use crate::configs::{find, known, merge};
 
 /// The whole list of findings, below the staging directory; no project has a file of that name at the root.
 const REPORT: &str = "findings.txt";
@@ -242,10 +242,8 @@ impl Carried {
         for finding in &self.told.findings {
             let _ = writeln!(text, "{finding}");
         }
-        let path: Utf8PathBuf = directory.join(REPORT);
-        fs::create_dir_all(directory)
-            .and_then(|()| fs::write(&path, text))
-            .map_err(|error| format!("{path}: {error}"))
+        let path = directory.join(REPORT);
+        super::config::write_whole(&path, text.as_bytes(), 0o600, None).map_err(|error| format!("{path}: {error}"))
     }
 
     /// How the step went: what needs a decision is a finding of it, the rest is in the list.
@@ -322,11 +320,7 @@ struct Way<'a> {
 }
 
 fn options_of<'a>(catalog: &'a Catalog, service: &str) -> Result<&'a ServiceOptions, String> {
-    match catalog.options(service) {
-        Some(Ok(options)) => Ok(options),
-        Some(Err(error)) => Err(format!("the option catalog of {service}: {error}")),
-        None => Err(format!("there is no option catalog of {service}; make the plan again")),
-    }
+    known(catalog, service, catalog.options(service)).map_err(|why| format!("{why}; make the plan again"))
 }
 
 /// A file between those that are read before and after it, with their names.

@@ -13,7 +13,7 @@ use ffu_model::secret::Secret;
 use ffu_model::step::{CommandAction, Meaning, Overlay, Purpose};
 use ffu_model::{Finding, Severity, Step, StepResult};
 
-use super::warm::{is_good, ran_cold};
+use super::warm::ran_cold;
 use super::{World, config, failed, judged};
 
 /// Online migrations work in batches; one that is not done after so many is going round in circles.
@@ -31,9 +31,7 @@ struct Rounds {
 impl World {
     pub(super) fn command(&self, step: &Step, action: &CommandAction, attempt: u32) -> Performed {
         if let Some(evidence) = self.proven_no_op(action) {
-            if let Some(warmth) = &self.warmth {
-                warmth.one_less(&action.series);
-            }
+            self.one_less(&action.series);
             return Performed::with(StepResult::Proven, evidence);
         }
         match self.command_to_its_end(step, action, attempt) {
@@ -72,21 +70,19 @@ impl World {
             _ => Vec::new(),
         };
         let mut performed = outcome(action, exit, verdict, rounds, &missing);
-        if is_good(performed.result) {
+        if performed.result.is_good() {
             self.after_schema_change(action)?;
+            self.one_less(&action.series);
         }
         if !strangers.is_empty() && performed.result == StepResult::Succeeded {
             performed.result = StepResult::Warned;
         }
         performed.findings.extend(strangers);
-        if let Some(warmth) = &self.warmth {
+        if self.warmth.is_some() {
             performed.figures.insert("warm".to_owned(), u64::from(cold.is_none()));
             performed
                 .findings
                 .extend(cold.map(|cold| ran_cold(Some(&action.project), &cold)));
-            if is_good(performed.result) {
-                warmth.one_less(&action.series);
-            }
         }
         Ok(performed)
     }
@@ -200,6 +196,7 @@ impl World {
                     if let Err(reason) = self.after_schema_change(action) {
                         return Inspection::Stuck(reason);
                     }
+                    self.one_less(&action.series);
                     return Inspection::Complete("the schema is at its head".to_owned());
                 }
                 Ok(missing) if action.repeatable => {

@@ -10,7 +10,7 @@ use super::World;
 
 impl World {
     /// Runs every command, also those that would change nothing (`--paranoid`).
-    pub fn prove_nothing(&mut self) {
+    pub fn run_everything(&mut self) {
         self.paranoid = true;
     }
 

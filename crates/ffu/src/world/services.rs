@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ffu_engine::{Performed, RunDirectory};
@@ -144,8 +146,16 @@ impl World {
     }
 }
 
-fn write(path: &Utf8Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Replaces a file of the run, readable by the owner only: synced before it gets its name.
+pub(super) fn write(path: &Utf8Path, bytes: &[u8]) -> std::io::Result<()> {
     let temporary = Utf8PathBuf::from(format!("{path}.tmp"));
-    fs::write(&temporary, bytes)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
     fs::rename(&temporary, path)
 }

@@ -7,14 +7,14 @@
 
 use std::fs;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use ffu_db::checkpoint::{self, strangers};
 use ffu_model::cloud::DatabaseKey;
 use ffu_model::step::{CommandAction, Purpose};
 use ffu_model::{Finding, Severity};
 use serde::{Deserialize, Serialize};
 
-use super::World;
+use super::{World, services};
 
 /// The tables of one database.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -25,6 +25,18 @@ struct Account {
 }
 
 impl Account {
+    /// What was kept; `None` if nothing was yet. One that cannot be read is an error: to begin anew would call the run's own
+    /// tables somebody else's.
+    fn read(path: &Utf8Path) -> Result<Option<Account>, String> {
+        match fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| format!("{path}: {error}")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("{path}: {error}")),
+        }
+    }
+
     /// Tables that are there and that the run did not make.
     fn meet(&mut self, here: &[String]) {
         if self.at_work {
@@ -53,10 +65,8 @@ impl World {
     /// `None` for a database that the checkpoint does not hold: the run makes it.
     fn account(&self, key: &DatabaseKey) -> Result<Option<Account>, String> {
         let path = self.account_file(key);
-        if let Ok(bytes) = fs::read(&path) {
-            return serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|error| format!("{path}: {error}"));
+        if let Some(account) = Account::read(&path)? {
+            return Ok(Some(account));
         }
         let manifest = checkpoint::load(&self.run.checkpoint()).map_err(|error| error.to_string())?;
         let Some(database) = manifest.databases.iter().find(|database| database.key == *key) else {
@@ -72,12 +82,8 @@ impl World {
 
     fn write_account(&self, key: &DatabaseKey, account: &Account) -> Result<(), String> {
         let path = self.account_file(key);
-        let temporary = Utf8PathBuf::from(format!("{path}.tmp"));
         let bytes = serde_json::to_vec(account).map_err(|error| error.to_string())?;
-        fs::write(&temporary, bytes)
-            .and_then(|()| fs::File::open(&temporary)?.sync_all())
-            .and_then(|()| fs::rename(&temporary, &path))
-            .map_err(|error| format!("{path}: {error}"))
+        services::write(&path, &bytes).map_err(|error| format!("{path}: {error}"))
     }
 
     fn here(&self, key: &DatabaseKey) -> Result<Vec<String>, String> {
@@ -175,6 +181,20 @@ fn changed_by(action: &CommandAction) -> Vec<&DatabaseKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_that_cannot_be_read_is_not_begun_anew() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(scratch.path())
+            .unwrap()
+            .join("nova.main.tables.json");
+        assert!(Account::read(&path).unwrap().is_none());
+        fs::write(&path, r#"{"known": ["a"]"#).unwrap();
+        assert!(Account::read(&path).unwrap_err().contains("nova.main.tables.json: "));
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(Account::read(&path).unwrap_err().contains("nova.main.tables.json: "));
+    }
 
     #[test]
     fn what_appears_between_commands_is_somebody_elses_and_what_appears_in_one_is_the_runs() {

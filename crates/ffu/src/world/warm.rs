@@ -7,7 +7,7 @@ use std::time::Duration;
 use ffu_engine::RunView;
 use ffu_hopenv::{DEFAULT_BUDGET, Programs, WarmPool};
 use ffu_model::step::Action;
-use ffu_model::{Finding, Plan, Series, Severity, StepResult};
+use ffu_model::{Finding, Plan, Series, Severity};
 
 use super::World;
 
@@ -52,17 +52,6 @@ impl Warmth {
             left: Mutex::new(left),
         })
     }
-
-    /// One command of a series is done.
-    pub(super) fn one_less(&self, series: &Series) {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = left.get_mut(series) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.pool.retire(series);
-            }
-        }
-    }
 }
 
 impl World {
@@ -79,6 +68,18 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// One command of a series is done.
+    pub(super) fn one_less(&self, series: &Series) {
+        let Some(warmth) = &self.warmth else { return };
+        let mut left = warmth.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = left.get_mut(series) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                warmth.pool.retire(series);
+            }
+        }
     }
 
     fn start_warming(&self, series: &Series) {
@@ -118,9 +119,4 @@ pub(super) fn ran_cold(project: Option<&str>, cold: &ffu_hopenv::Cold) -> Findin
         remedy: "nothing has to be done".to_owned(),
         source: String::new(),
     }
-}
-
-/// Whether a step has done its work.
-pub(super) fn is_good(result: StepResult) -> bool {
-    matches!(result, StepResult::Succeeded | StepResult::Warned)
 }

@@ -64,6 +64,15 @@ impl Scratch {
         }
     }
 
+    /// One with a file in it.
+    pub fn with(name: &str, bytes: &[u8]) -> Self {
+        let scratch = Scratch::new();
+        let path = scratch.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+        scratch
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

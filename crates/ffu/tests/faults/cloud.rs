@@ -2,7 +2,6 @@
 //! of it before, with which it is compared after a way back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -146,7 +145,7 @@ impl Cloud {
             if project != self.shape.checked {
                 toml = toml
                     .split_inclusive("\n\n")
-                    .filter(|part| !part.contains("id = \"upgrade-check\""))
+                    .filter(|part| !part.contains(" = \"upgrade-check\""))
                     .collect();
             }
             std::fs::write(to.join(name), toml).unwrap();
@@ -264,16 +263,10 @@ impl Cloud {
             let file = std::fs::read_to_string(self.lab.dir().join(format!("services/{unit}.toml"))).unwrap();
             let unit_file: toml::Table = file.parse().unwrap();
             let url = unit_file["probe"]["url"].as_str().unwrap();
-            let address = url.trim_start_matches("http://").split('/').next().unwrap_or_default();
-            let mut answer = String::new();
-            let asked = std::net::TcpStream::connect(address).and_then(|mut stream| {
-                stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-                stream.write_all(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-                stream.read_to_string(&mut answer)
-            });
-            let status = answer.split(' ').nth(1).and_then(|code| code.parse::<u16>().ok());
-            if asked.is_err() || !matches!(status, Some(200..=499)) {
-                return Err(format!("{unit} does not answer: {asked:?} {status:?}"));
+            let status =
+                ffu_hosts::get_status(url, Duration::from_secs(30)).map_err(|error| format!("{unit}: {error}"))?;
+            if !matches!(status, 200..=499) {
+                return Err(format!("{unit} answers with status {status}"));
             }
         }
         let ran = self.ffu(&["lab", "token", "--dir", text(&self.lab.dir())], None);

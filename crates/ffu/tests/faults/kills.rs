@@ -62,58 +62,65 @@ pub fn resumed(cloud: &Cloud, table: &mut Table, points: Vec<String>) {
 
 fn resumed_as(cloud: &Cloud, table: &mut Table, (part, more): (&str, &[&str]), points: Vec<String>) {
     let plan = cloud.path("one.json");
-    let first = [&["run", plan.as_str(), "--yes"], more].concat();
-    let resume = [&["resume"], more].concat();
-    let mut killed: Vec<(String, Instant)> = Vec::new();
-    let mut broken = None;
-    for point in points {
-        let ran = cloud.ffu(if killed.is_empty() { &first } else { &resume }, Some(&point));
-        if ran.code != KILLED {
-            broken = Some(format!("it did not come to {point}: {}", said(&ran)));
-            break;
-        }
-        killed.push((point, Instant::now()));
-    }
-    let ran = cloud.ffu(&resume, None);
-    let result = match (broken, ran.code) {
-        (Some(broken), _) => Err(broken),
-        (None, 0) => cloud.is_at_target(),
-        _ => Err(said(&ran)),
+    let way = Way {
+        part,
+        first: &[&["run", plan.as_str(), "--yes"], more].concat(),
+        again: &[&["resume"], more].concat(),
+        named: RESUME,
+        ends: Cloud::is_at_target,
     };
-    for (nth, (point, begun)) in killed.iter().enumerate() {
-        let then = match killed.get(nth + 1) {
-            Some((next, _)) => format!("{RESUME}, killed again at {next}, … to the end"),
-            None => RESUME.to_owned(),
-        };
-        table.add(part, point, &then, *begun, result.clone());
-    }
+    way.killed_at(cloud, table, points);
 }
 
 /// The rollback of a run that is done, killed at each of these points in turn.
 pub fn taken_back(cloud: &Cloud, table: &mut Table, points: Vec<String>) {
-    let part = "Killed in a rollback, then rolled back";
-    let mut killed: Vec<(String, Instant)> = Vec::new();
-    let mut broken = None;
-    for point in points {
-        let ran = cloud.ffu(&["rollback", "--yes"], Some(&point));
-        if ran.code != KILLED {
-            broken = Some(format!("it did not come to {point}: {}", said(&ran)));
-            break;
-        }
-        killed.push((point, Instant::now()));
-    }
-    let ran = cloud.ffu(&["rollback", "--yes"], None);
-    let result = match (broken, ran.code) {
-        (Some(broken), _) => Err(broken),
-        (None, 0) => cloud.is_at_source(),
-        _ => Err(said(&ran)),
+    let way = Way {
+        part: "Killed in a rollback, then rolled back",
+        first: &["rollback", "--yes"],
+        again: &["rollback", "--yes"],
+        named: ROLLBACK,
+        ends: Cloud::is_at_source,
     };
-    for (nth, (point, begun)) in killed.iter().enumerate() {
-        let then = match killed.get(nth + 1) {
-            Some((next, _)) => format!("{ROLLBACK}, killed again at {next}, … to the end"),
-            None => ROLLBACK.to_owned(),
+    way.killed_at(cloud, table, points);
+}
+
+/// A call that is killed over and over, and where it has to end.
+struct Way<'a> {
+    part: &'a str,
+    first: &'a [&'a str],
+    /// What goes on after a kill.
+    again: &'a [&'a str],
+    named: &'a str,
+    ends: fn(&Cloud) -> Result<String, String>,
+}
+
+impl Way<'_> {
+    fn killed_at(&self, cloud: &Cloud, table: &mut Table, points: Vec<String>) {
+        let mut killed: Vec<(String, Instant)> = Vec::new();
+        let mut broken = None;
+        for point in points {
+            let call = if killed.is_empty() { self.first } else { self.again };
+            let ran = cloud.ffu(call, Some(&point));
+            if ran.code != KILLED {
+                broken = Some(format!("it did not come to {point}: {}", said(&ran)));
+                break;
+            }
+            killed.push((point, Instant::now()));
+        }
+        let ran = cloud.ffu(self.again, None);
+        let result = match (broken, ran.code) {
+            (Some(broken), _) => Err(broken),
+            (None, 0) => (self.ends)(cloud),
+            _ => Err(said(&ran)),
         };
-        table.add(part, point, &then, *begun, result.clone());
+        let named = self.named;
+        for (nth, (point, begun)) in killed.iter().enumerate() {
+            let then = match killed.get(nth + 1) {
+                Some((next, _)) => format!("{named}, killed again at {next}, … to the end"),
+                None => named.to_owned(),
+            };
+            table.add(self.part, point, &then, *begun, result.clone());
+        }
     }
 }
 

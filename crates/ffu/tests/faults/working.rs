@@ -71,7 +71,9 @@ fn blocked(cloud: &Cloud, lock: &str, like: &str, arguments: &[&str]) -> Result<
     ))
 }
 
-fn kill_server(cloud: &Cloud, mut child: Child) -> Result<(), String> {
+/// The server killed while a migration waits in a statement, and started again.
+fn server_dies(cloud: &Cloud, lock: &str, like: &str) -> Result<(), String> {
+    let (_blocker, mut child) = blocked(cloud, lock, like, &["resume", "--cold"])?;
     let pid = std::fs::read_to_string(cloud.lab.dir().join("mariadb/pid")).unwrap();
     kill_nine(pid.trim().parse().unwrap());
     let status = child.wait().unwrap();
@@ -89,18 +91,7 @@ fn kill_server(cloud: &Cloud, mut child: Child) -> Result<(), String> {
 pub fn the_database_dies_in_mid_ddl(cloud: &Cloud, table: &mut Table) {
     let fault = "mariadbd killed while an ALTER TABLE of a migration runs, and started again";
     let begun = Instant::now();
-    let result = blocked(
-        cloud,
-        "portnumaaffinitypolicies READ",
-        "ALTER TABLE%",
-        &["resume", "--cold"],
-    )
-    .and_then(|(blocker, child)| {
-        let killed = kill_server(cloud, child);
-        drop(blocker);
-        killed
-    })
-    .and_then(|()| resumed(cloud));
+    let result = server_dies(cloud, "portnumaaffinitypolicies READ", "ALTER TABLE%").and_then(|()| resumed(cloud));
     table.add(
         PART,
         fault,
@@ -115,16 +106,7 @@ pub fn the_database_dies_in_half_a_revision(cloud: &Cloud, table: &mut Table) {
     let fault =
         "mariadbd killed between the statements of one revision (its table exists, its version is not recorded)";
     let begun = Instant::now();
-    let result = blocked(
-        cloud,
-        "ml2_port_bindings WRITE",
-        "SELECT ml2_port_bindings%",
-        &["resume", "--cold"],
-    )
-    .and_then(|(blocker, child)| {
-        let killed = kill_server(cloud, child);
-        drop(blocker);
-        killed?;
+    let result = server_dies(cloud, "ml2_port_bindings WRITE", "SELECT ml2_port_bindings%").and_then(|()| {
         let ran = cloud.ffu(&["resume", "--cold"], None);
         let all = format!("{}{}", ran.out, ran.err);
         match ran.code {
