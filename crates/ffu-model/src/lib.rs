@@ -15,6 +15,7 @@ pub mod secret;
 pub mod series;
 pub mod step;
 pub mod stop;
+pub mod watch;
 
 pub use cloud::{
     Cloud, CloudDatabase, CloudProject, CloudService, ConfigFile, ConnectionRef, DatabaseKey, DatabaseServer, FileKind,

@@ -1,0 +1,17 @@
+//! The watch: probes of the data plane, what became of them, outages, budgets.
+//!
+//! Probers (`agent`) run as processes of their own, one a vantage point, and send [`Entry`]s home; everything that is concluded
+//! from them (`tally`) is pure, so that a record that is read again gives the same answer as the watch gave.
+
+pub mod clock;
+
+use ffu_model::watch::{Fate, Notice};
+
+/// One thing that the watch saw: what records hold and tallies take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// What became of a probe.
+    Fate(Fate),
+    /// Anything else.
+    Notice(Notice),
+}
