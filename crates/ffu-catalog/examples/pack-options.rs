@@ -3,6 +3,7 @@
 //! ```text
 //! pack-options --out FILE --not-dumped REASONS.json DUMP.json …   packs; the reasons are a list of {series, reason}
 //! pack-options --show FILE.json.zst                               prints it as JSON
+//! pack-options --again FILE.json.zst …                            packs what is in it once more, after a change of the form
 //! pack-options --table FILE.json.zst …                            prints catalog/options/README.md
 //! ```
 //! Used by `make catalogs` (scripts/catalogs). A dump is a `ServiceOptions` with one series.
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Vec<String>) -> Result<(), String> {
-    let usage = "usage: pack-options --out FILE --not-dumped FILE DUMP… | --show FILE | --table FILE…";
+    let usage = "usage: pack-options --out FILE --not-dumped FILE DUMP… | --show FILE | --again FILE… | --table FILE…";
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["--show", file] => {
             let options = unpack(&read(file)?).map_err(|error| format!("{file}: {error}"))?;
@@ -35,9 +36,23 @@ fn run(arguments: Vec<String>) -> Result<(), String> {
             Ok(())
         }
         ["--out", out, "--not-dumped", reasons, dumps @ ..] if !dumps.is_empty() => make(out, reasons, dumps),
+        ["--again", files @ ..] => files.iter().try_for_each(|file| {
+            let options = unpack(&read(file)?).map_err(|error| format!("{file}: {error}"))?;
+            write(file, &options).map(drop)
+        }),
         ["--table", files @ ..] => table(files),
         _ => Err(usage.to_owned()),
     }
+}
+
+/// Writes a packed catalog; how many bytes it has.
+fn write(out: &str, options: &ServiceOptions) -> Result<usize, String> {
+    let packed = pack(options).map_err(|error| format!("{out}: {error}"))?;
+    // A file that is half written would be embedded in the next build.
+    let unfinished = format!("{out}.new");
+    std::fs::write(&unfinished, &packed).map_err(|error| format!("{unfinished}: {error}"))?;
+    std::fs::rename(&unfinished, out).map_err(|error| format!("{out}: {error}"))?;
+    Ok(packed.len())
 }
 
 fn make(out: &str, reasons: &str, dumps: &[&str]) -> Result<(), String> {
@@ -50,17 +65,13 @@ fn make(out: &str, reasons: &str, dumps: &[&str]) -> Result<(), String> {
     let mut whole = combine(&parts, &order).map_err(|error| format!("{out}: {error}"))?;
     whole.not_dumped =
         serde_json::from_slice::<Vec<NotDumped>>(&read(reasons)?).map_err(|error| format!("{reasons}: {error}"))?;
-    let packed = pack(&whole).map_err(|error| format!("{out}: {error}"))?;
-    // A file that is half written would be embedded in the next build.
-    let unfinished = format!("{out}.new");
-    std::fs::write(&unfinished, &packed).map_err(|error| format!("{unfinished}: {error}"))?;
-    std::fs::rename(&unfinished, out).map_err(|error| format!("{out}: {error}"))?;
+    let bytes = write(out, &whole)?;
     println!(
         "{out}: {} series, {} definitions of options, {} of rules, {} bytes",
         whole.series.len(),
         whole.options.len(),
         whole.policy.len(),
-        packed.len()
+        bytes
     );
     Ok(())
 }

@@ -9,7 +9,7 @@
 
 mod check;
 mod combine;
-mod only;
+mod lean;
 mod packed;
 mod set;
 mod store;

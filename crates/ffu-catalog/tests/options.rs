@@ -263,6 +263,13 @@ fn what_is_wrong_with_an_overlays_file_is_said_with_the_file() {
     );
     let since = json!({"dynamic_groups": [{"group": "a", "option": "b", "pattern": "{name}", "like": [],
                        "since": "zulu", "source": "s"}]});
+    // A frame for quick readers (eight bytes and its content) before the JSON of another catalog.
+    let (good, other) = (
+        pack(&dump("stein", json!({}))).unwrap(),
+        pack(&dump("train", json!({}))).unwrap(),
+    );
+    let frame = |packed: &[u8]| 8 + u32::from_le_bytes(packed[4..8].try_into().unwrap()) as usize;
+    let two_tongues = [&good[..frame(&good)], &other[frame(&other)..]].concat();
     for (path, bytes, expected) in [
         ("options/acme.json.zst", b"nonsense".to_vec(), "cannot be decompressed"),
         (
@@ -295,6 +302,7 @@ fn what_is_wrong_with_an_overlays_file_is_said_with_the_file() {
             pack(&dump("train", since)).unwrap(),
             "a dynamic group names it",
         ),
+        ("options/acme.json.zst", two_tongues, "not what its JSON says"),
     ] {
         let errors = Catalog::with_overlay(&overlay(path, bytes)).unwrap_err();
         let error = &errors.errors()[0];

@@ -173,7 +173,7 @@ fn policy_counts_are_those_that_were_measured() {
 }
 
 #[test]
-fn one_series_is_read_from_a_text_in_any_order() {
+fn one_series_is_read_from_a_file_without_a_frame_for_quick_readers() {
     let whole = Catalog::embedded().unwrap();
     let whole = whole.options("placement").unwrap().unwrap();
     // The keys of a `Value` are in the order of the alphabet: `auth_plugins` before `series`, `group` before `in`.

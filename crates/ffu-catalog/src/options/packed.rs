@@ -1,10 +1,11 @@
-//! Option catalogs as bytes: JSON in a zstd frame. Such bytes also come from overlays, so they are not trusted.
+//! Option catalogs as bytes: JSON in a zstd frame, and before it the same options in a form for quick readers (`lean`). Such
+//! bytes also come from overlays, so they are not trusted.
 
 use std::io::Read as _;
 
 use ffu_model::Series;
 
-use super::only::only;
+use super::lean;
 use super::types::{Opt, ServiceOptions};
 
 /// Largest packed file that is read, in bytes.
@@ -88,18 +89,11 @@ pub fn pack(options: &ServiceOptions) -> Result<Vec<u8>, OptionsError> {
     compressor.window_log(WINDOW_LOG).map_err(failed)?;
     compressor.long_distance_matching(true).map_err(failed)?;
     compressor.include_checksum(true).map_err(failed)?;
-    // Two frames that are one text: a reader of options alone leaves the policy packed.
-    let policy = br#","policy":"#;
-    let rules = serde_json::to_vec(&options.policy).map_err(|error| failed(error.into()))?;
-    let split = json.len().checked_sub(policy.len() + rules.len() + 1);
-    let Some((head, tail)) = split
-        .and_then(|at| json.split_at_checked(at))
-        .filter(|(_, tail)| tail.starts_with(policy))
-    else {
-        return compressor.compress(&json).map_err(failed);
-    };
-    let mut packed = compressor.compress(head).map_err(failed)?;
-    packed.extend(compressor.compress(tail).map_err(failed)?);
+    let mut packed = Vec::new();
+    if let Some(lean) = lean::write(options) {
+        packed = lean::frame(&compressor.compress(&lean).map_err(failed)?).unwrap_or_default();
+    }
+    packed.extend(compressor.compress(&json).map_err(failed)?);
     Ok(packed)
 }
 
@@ -108,24 +102,20 @@ pub fn pack(options: &ServiceOptions) -> Result<Vec<u8>, OptionsError> {
 /// # Errors
 /// [`OptionsError`]: not zstd, larger than [`LARGEST_UNPACKED`], not its JSON, another format, or contradictory.
 pub fn unpack(packed: &[u8]) -> Result<ServiceOptions, OptionsError> {
-    parse(&decompress(packed)?)
+    parse(&decompress(lean::split(packed).1)?)
 }
 
-/// The options of one series of a catalog, without its policy: all that a check of files needs, read several times faster.
+/// The options of one series of a catalog, without its policy: all that a check of files needs, read many times faster.
 /// Of a series that was not dumped there are no options in it. Somebody has vouched for the bytes: it does not check what
 /// they say.
 ///
 /// # Errors
 /// [`OptionsError`], as [`unpack`].
 pub(super) fn unpack_at(packed: &[u8], series: &Series) -> Result<ServiceOptions, OptionsError> {
-    if let Some(frame) = first_of_two(packed) {
-        let mut json = decompress(frame)?;
-        json.push(b'}');
-        let json = std::str::from_utf8(&json).unwrap_or_default();
-        // Any other order of things in it is for the whole reading, which has the better words for mistakes, too.
-        if let Ok(part) = only(json, series) {
-            return Ok(part);
-        }
+    if let (Some(frame), _) = lean::split(packed)
+        && let Some(part) = lean::read(&decompress(frame)?, series)
+    {
+        return Ok(part);
     }
     let mut whole = unpack(packed)?;
     let at = whole.position(series);
@@ -139,10 +129,12 @@ pub(super) fn unpack_at(packed: &[u8], series: &Series) -> Result<ServiceOptions
     Ok(whole)
 }
 
-/// The first frame, where there are several.
-fn first_of_two(packed: &[u8]) -> Option<&[u8]> {
-    let length = zstd::zstd_safe::find_frame_compressed_size(packed).ok()?;
-    packed.get(..length).filter(|first| first.len() < packed.len())
+/// Whether what quick readers see is what the JSON says; also if there is nothing for them.
+pub(super) fn agrees(packed: &[u8], options: &ServiceOptions) -> bool {
+    match lean::split(packed) {
+        (None, _) => true,
+        (Some(frame), _) => decompress(frame).is_ok_and(|bytes| Some(bytes) == lean::write(options)),
+    }
 }
 
 fn decompress(packed: &[u8]) -> Result<Vec<u8>, OptionsError> {
@@ -154,7 +146,7 @@ fn decompress(packed: &[u8]) -> Result<Vec<u8>, OptionsError> {
     };
     if let Ok(Some(size)) = zstd::zstd_safe::get_frame_content_size(packed)
         && size <= LARGEST_UNPACKED as u64
-        && first_of_two(packed).is_none()
+        && zstd::zstd_safe::find_frame_compressed_size(packed) == Ok(packed.len())
     {
         // Straight into its place: no window of its own, no growing.
         let size = usize::try_from(size).unwrap_or(LARGEST_UNPACKED);

@@ -9,7 +9,7 @@ use ffu_model::cloud::is_name;
 
 use super::check::wrong;
 use super::combine::combine;
-use super::packed::{OptionsError, parse, unpack, unpack_at};
+use super::packed::{OptionsError, agrees, parse, unpack, unpack_at};
 use super::types::ServiceOptions;
 use crate::error::{CatalogError, Problem};
 
@@ -148,7 +148,16 @@ impl OptionStore {
         for path in paths {
             let files = name_of(path).and_then(|name| self.services.get(name.service));
             let bytes = files.and_then(|entry| entry.files.iter().find(|(one, _)| one == path));
-            if let Some(Err(error)) = bytes.map(|(_, bytes)| self.read_file(path, bytes)) {
+            let read = bytes.map(|(_, bytes)| {
+                let options = self.read_file(path, bytes)?;
+                if agrees(bytes, &options) {
+                    return Ok(());
+                }
+                let reason =
+                    "what it has for quick readers is not what its JSON says; make it again with `make catalogs`";
+                Err(wrong("file", path, reason))
+            });
+            if let Some(Err(error)) = read {
                 errors.push(CatalogError {
                     file: path.clone(),
                     line: None,

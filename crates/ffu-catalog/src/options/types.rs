@@ -56,8 +56,7 @@ pub struct NotDumped {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Opt {
-    /// The series in which the option is exactly this. First in a file, so that a reader of one series passes over the
-    /// others without a look at the rest.
+    /// The series in which the option is exactly this.
     #[serde(rename = "in")]
     pub series: SeriesSet,
     /// The group as registered; `DEFAULT` or a lower-case name.
