@@ -1,8 +1,8 @@
 //! The options of a service in a form that a reader of one series gets through quickly: no text to parse, and what belongs
 //! to other series is passed over by its length.
 //!
-//! It stands before the JSON in a skippable frame of zstd, so that every zstd reader still sees the JSON alone. It says
-//! nothing that the JSON does not say: whoever reads the whole file compares the two.
+//! It stands before the JSON in a skippable frame of zstd, not compressed, so that every zstd reader still sees the JSON
+//! alone. It says nothing that the JSON does not say: whoever reads an overlay's file compares the two.
 
 use serde::{Deserialize, Serialize};
 

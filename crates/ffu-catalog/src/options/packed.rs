@@ -91,7 +91,7 @@ pub fn pack(options: &ServiceOptions) -> Result<Vec<u8>, OptionsError> {
     compressor.include_checksum(true).map_err(failed)?;
     let mut packed = Vec::new();
     if let Some(lean) = lean::write(options) {
-        packed = lean::frame(&compressor.compress(&lean).map_err(failed)?).unwrap_or_default();
+        packed = lean::frame(&lean).unwrap_or_default();
     }
     packed.extend(compressor.compress(&json).map_err(failed)?);
     Ok(packed)
@@ -113,7 +113,7 @@ pub fn unpack(packed: &[u8]) -> Result<ServiceOptions, OptionsError> {
 /// [`OptionsError`], as [`unpack`].
 pub(super) fn unpack_at(packed: &[u8], series: &Series) -> Result<ServiceOptions, OptionsError> {
     if let (Some(frame), _) = lean::split(packed)
-        && let Some(part) = lean::read(&decompress(frame)?, series)
+        && let Some(part) = lean::read(frame, series)
     {
         return Ok(part);
     }
@@ -133,7 +133,7 @@ pub(super) fn unpack_at(packed: &[u8], series: &Series) -> Result<ServiceOptions
 pub(super) fn agrees(packed: &[u8], options: &ServiceOptions) -> bool {
     match lean::split(packed) {
         (None, _) => true,
-        (Some(frame), _) => decompress(frame).is_ok_and(|bytes| Some(bytes) == lean::write(options)),
+        (Some(frame), _) => lean::write(options).is_some_and(|bytes| bytes == frame),
     }
 }
 

@@ -46,16 +46,15 @@ impl ServiceOptions {
         let position = self.position(series)?;
         let mut index = Index::default();
         for option in self.options.iter().filter(|option| option.series.holds(position)) {
-            index
-                .names
-                .entry(&option.group)
-                .or_default()
-                .insert(&option.name, option);
             index.groups.entry(&option.group).or_default().push(option);
             for old in &option.aliases {
                 let names = index.aliases.entry(&old.group).or_default();
                 names.entry(&old.name).or_default().push(option);
             }
+        }
+        for options in index.groups.values_mut() {
+            // In a catalog they are in order already.
+            options.sort_by_key(|option| option.name.as_str());
         }
         Some(OptionSet {
             service: self,
@@ -92,8 +91,8 @@ pub struct OptionSet<'a> {
 #[derive(Debug, Default)]
 struct Index<'a> {
     // Group, then name.
-    names: HashMap<&'a str, HashMap<&'a str, &'a Opt>>,
     aliases: HashMap<&'a str, HashMap<&'a str, Vec<&'a Opt>>>,
+    // The options of a group are in the order of their names.
     groups: BTreeMap<&'a str, Vec<&'a Opt>>,
 }
 
@@ -115,7 +114,9 @@ impl<'a> OptionSet<'a> {
 
     /// The option of that group (lower case, or `DEFAULT`) and name (with underscores).
     pub fn get(&self, group: &str, name: &str) -> Option<&'a Opt> {
-        self.index.names.get(group)?.get(name).copied()
+        let options = self.group(group);
+        let at = options.binary_search_by(|option| option.name.as_str().cmp(name)).ok()?;
+        options.get(at).copied()
     }
 
     /// The options that answer to an old spelling; several where one was split.

@@ -81,9 +81,17 @@ pub(super) enum Found<'a> {
 impl<'a> Schema<'a> {
     /// The options as they are in the catalog.
     pub fn new(options: impl IntoIterator<Item = &'a Opt>, era: Era) -> Self {
+        let options: Vec<&'a Opt> = options.into_iter().collect();
         let mut base = Layer::default();
-        for opt in options {
-            base.register(Cow::Borrowed(&opt.group), opt, 0);
+        base.options.reserve(options.len());
+        for group in options.chunk_by(|one, next| one.group == next.group) {
+            if let Some(first) = group.first() {
+                let names = base.groups.entry(Cow::Borrowed(&first.group)).or_default();
+                names.reserve(group.len());
+            }
+            for opt in group {
+                base.register(Cow::Borrowed(&opt.group), opt, 0);
+            }
         }
         Schema {
             era,
