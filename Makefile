@@ -6,7 +6,7 @@ DEMO_SERIES := 2024.1 2024.2 2025.1 2025.2 2026.1
 TEST_SERIES := rocky stein train victoria wallaby 2024.1 2024.2 2025.1
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help setup build demo test check marathon faults bench-config bench-window bench-rollback fuzz catalogs config-table locks heads reference clean
+.PHONY: help setup build demo test check marathon faults bench-config bench-window bench-rollback fuzz catalogs screenshots config-table locks heads reference clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,6 +22,7 @@ demo: build ## Fast-forward a real lab cloud 2024.1 → 2026.1, and roll a secon
 	@scripts/demo
 
 test: build ## Run every test, the real chains and the kill tests included
+	@scripts/setup --browser
 	@scripts/interpreters 3.7 3.8 3.11 3.12
 	@$(FFU) env build $(TEST_SERIES)
 	@cargo nextest run --workspace --profile $(or $(NEXTEST_PROFILE),default)
@@ -53,6 +54,9 @@ bench-window: setup ## The window by hand, with ffu run --cold, with ffu run, an
 
 bench-rollback: build ## The way back by copy and rename against mariadb-dump | gzip and loading it (SIZES="512M 1536M 5G")
 	@bench/rollback.sh $(or $(SIZES),512M 1536M 5G)
+
+screenshots: ## Make the pictures of the live page and the report in docs/images again
+	@scripts/screenshots
 
 config-table: build ## Write docs/config-carry.md: what becomes of option names between any two series
 	@scripts/config-table
