@@ -17,6 +17,10 @@ pub struct Event {
     pub seq: u64,
     /// When it was written (wall clock; durations are measured on the monotonic one).
     pub at: Timestamp,
+    /// The same instant on the boot-time clock of the host, in nanoseconds, which no clock step moves: what the watch's
+    /// measurements are laid beside. 0 in journals that were written before there was a watch.
+    #[serde(default)]
+    pub boot: u64,
     /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
@@ -85,6 +89,16 @@ pub enum EventKind {
     TakenAsDone {
         /// The step's id.
         step: String,
+    },
+    /// No step is begun until the watch says so: the data plane lost more than the operator tolerates.
+    Held {
+        /// What was lost, in which step, and how to go on.
+        detail: String,
+    },
+    /// The operator acknowledged it, steps are begun again.
+    WentOn {
+        /// How long nothing was begun, milliseconds.
+        held_ms: u64,
     },
     /// The attached process let go.
     Ended {

@@ -118,6 +118,13 @@ pub enum Notice {
         /// Wall clock at the same instant, nanoseconds since 1970.
         wall: i64,
     },
+    /// The operator acknowledged breaches.
+    Acknowledged {
+        /// This one, and all before it.
+        number: u32,
+        /// When.
+        at: Nanos,
+    },
     /// A step of the run began or ended, as the journal says.
     Step(StepMark),
 }

@@ -3,7 +3,21 @@
 //! Probers (`agent`) run as processes of their own, one a vantage point, and send [`Entry`]s home; everything that is concluded
 //! from them (`tally`) is pure, so that a record that is read again gives the same answer as the watch gave.
 
+pub mod agent;
 pub mod clock;
+mod error;
+pub mod frame;
+pub mod judge;
+mod outlet;
+pub mod record;
+pub mod replay;
+pub mod session;
+pub mod tally;
+pub mod targets;
+pub mod vantage;
+pub mod workload;
+
+pub use error::WatchError;
 
 use ffu_model::watch::{Fate, Notice};
 

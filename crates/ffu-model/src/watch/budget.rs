@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Nanos;
 
 /// All budgets of a watch.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budgets {
     /// What happens on a breach of a budget that does not say it itself.
@@ -19,6 +19,17 @@ pub struct Budgets {
     /// The budgets; if there is none, zero loss beyond the baseline's noise is meant for everything.
     #[serde(default)]
     pub budget: Vec<Budget>,
+}
+
+impl Default for Budgets {
+    /// What a file without `[budgets]` means.
+    fn default() -> Self {
+        Budgets {
+            on_breach: OnBreach::default(),
+            baseline_s: Budgets::default_baseline_s(),
+            budget: Vec::new(),
+        }
+    }
 }
 
 impl Budgets {

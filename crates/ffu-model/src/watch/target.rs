@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Budgets;
 
 /// The targets file (`targets.toml`).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Targets {
     /// Milliseconds between two probes of a target, 20 (50 Hz) at least.
@@ -30,6 +30,20 @@ pub struct Targets {
     /// The targets.
     #[serde(default)]
     pub targets: Vec<Target>,
+}
+
+impl Default for Targets {
+    /// What an empty file means.
+    fn default() -> Self {
+        Targets {
+            interval_ms: Targets::default_interval_ms(),
+            timeout_ms: Targets::default_timeout_ms(),
+            vantages: BTreeMap::new(),
+            budgets: Budgets::default(),
+            sample: None,
+            targets: Vec::new(),
+        }
+    }
 }
 
 impl Targets {

@@ -1,0 +1,80 @@
+//! What is settled is charged, in the order of time: to steps, timelines and budgets.
+
+use ffu_model::watch::Nanos;
+
+use super::{Event, GIVEN_UP, Kind, Tally};
+
+impl Tally {
+    /// Gives up fates that will not come, of blocked targets for which `hopeless` is true (given when the first that waits was
+    /// sent).
+    pub(super) fn release(&mut self, hopeless: impl Fn(&Tally, u32, Nanos) -> bool) {
+        let mut blocked = std::mem::take(&mut self.blocked);
+        blocked.retain(|target| {
+            let place = *target as usize;
+            while self.windows[place]
+                .waiting_since()
+                .is_some_and(|since| hopeless(self, *target, since))
+            {
+                self.windows[place].skip(&mut self.turns);
+                self.see(*target);
+            }
+            self.windows[place].waiting_since().is_some()
+        });
+        self.blocked = blocked;
+    }
+
+    /// Charges what is settled.
+    pub(super) fn sweep(&mut self) {
+        let lag = self.lag();
+        self.release(|tally, target, since| {
+            let heard = tally.vantage_clock[usize::from(tally.vantage[target as usize])];
+            since.saturating_add(lag) <= heard || since.saturating_add(lag + GIVEN_UP) <= tally.clock
+        });
+        let until = self.clock.saturating_sub(lag).max(self.swept);
+        let mut pending = std::mem::take(&mut self.pending);
+        let (mut due, later): (Vec<Event>, Vec<Event>) = pending.drain(..).partition(|event| event.at < until);
+        self.pending = later;
+        due.sort_unstable_by_key(|event| (event.at, event.kind, event.target));
+        for event in &due {
+            self.pass(event.at);
+            self.charge(event);
+        }
+        self.pass(until);
+        self.swept = until;
+        self.steps.settle(until);
+    }
+
+    /// Everything before this instant was charged.
+    fn pass(&mut self, instant: Nanos) {
+        if !self.settled && instant >= self.settling_end() {
+            self.settled = true;
+            for track in &mut self.tracks {
+                track.aside |= track.first_answer.is_none();
+            }
+            let tracks = &self.tracks;
+            self.judge.recount(|target| !tracks[target as usize].aside);
+        }
+        let tracks = &self.tracks;
+        self.judge.pass(instant, |target| !tracks[target as usize].aside);
+    }
+
+    fn charge(&mut self, event: &Event) {
+        match event.kind {
+            Kind::Begin { .. } => {
+                self.steps.lost(event.at, event.target, 1);
+                self.timeline.level(event.at, true);
+                self.groups
+                    .each(event.target, |timeline| timeline.level(event.at, true));
+            }
+            Kind::Lost { lost, .. } => self.steps.lost(event.at, event.target, lost),
+            Kind::End { begin, length } => {
+                self.steps.outage(begin, event.at, length);
+                self.timeline.level(event.at, false);
+                self.groups
+                    .each(event.target, |timeline| timeline.level(event.at, false));
+            }
+            Kind::Restart | Kind::Broke => {}
+        }
+        self.judge.take(event);
+    }
+}
