@@ -11,6 +11,7 @@ use ffu_model::step::{Action, Phase, Step};
 use ffu_model::stop::{StopFlag, StopLevel};
 
 use crate::error::EngineError;
+use crate::gate::{Gate, PROBES_LOST, Permit};
 use crate::journal::Journal;
 use crate::performer::{Inspection, Performed, Performer};
 use crate::view::RunView;
@@ -42,6 +43,8 @@ pub struct Execution<'a> {
     pub from: Option<&'a str>,
     /// The outside world.
     pub performer: &'a dyn Performer,
+    /// Whether steps may be begun.
+    pub gate: &'a dyn Gate,
     /// The operator's wish to stop.
     pub stop: StopFlag,
 }
@@ -73,6 +76,8 @@ pub fn execute(execution: &Execution<'_>, journal: &mut Journal, view: &mut RunV
         view,
         running: BTreeSet::new(),
         halt: None,
+        held: None,
+        waits: false,
         tried: BTreeSet::new(),
     };
     let (sender, receiver) = channel();
@@ -102,6 +107,10 @@ struct Dispatcher<'a, 'b> {
     running: BTreeSet<usize>,
     /// Why no further step is begun.
     halt: Option<(RunState, String)>,
+    /// Since when the gate lets nothing be begun.
+    held: Option<Instant>,
+    /// The gate is asked again before anything is begun.
+    waits: bool,
     /// Begun by this process: not begun twice.
     tried: BTreeSet<usize>,
 }
@@ -121,11 +130,12 @@ impl<'a> Dispatcher<'a, '_> {
             if failure.is_none() && self.halt.is_none() {
                 if self.execution.stop.level() > StopLevel::Run {
                     self.halt = Some((RunState::Stopped, "the operator stopped the run".to_owned()));
-                } else if let Err(error) = self.begin_ready(scope, sender) {
+                } else if let Err(error) = self.ask_gate().and_then(|()| self.begin_ready(scope, sender)) {
                     failure = Some(error);
                 }
             }
-            if self.running.is_empty() {
+            let waits = self.waits && self.halt.is_none() && failure.is_none();
+            if self.running.is_empty() && !waits {
                 return failure.map_or(Ok(()), Err);
             }
             // Short, so that a wish to stop is noticed while steps run.
@@ -141,6 +151,31 @@ impl<'a> Dispatcher<'a, '_> {
         }
     }
 
+    /// Asks whether steps may be begun, and journals when that changes.
+    fn ask_gate(&mut self) -> Result<(), EngineError> {
+        let mut steps = self.execution.plan.steps.iter().enumerate();
+        let Some((_, next)) = steps.find(|(at, step)| self.is_ready(*at, step)) else {
+            self.waits = false;
+            return Ok(());
+        };
+        let permit = self.execution.gate.permit(next);
+        self.waits = !matches!(permit, Permit::Go | Permit::Stop(_));
+        match (permit, self.held) {
+            (Permit::Go | Permit::Wait, None) | (Permit::Hold(_), Some(_)) => {}
+            (Permit::Go | Permit::Wait, Some(since)) => {
+                self.held = None;
+                let held_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+                self.journal_event(EventKind::WentOn { held_ms })?;
+            }
+            (Permit::Hold(detail), None) => {
+                self.held = Some(Instant::now());
+                self.journal_event(EventKind::Held { detail })?;
+            }
+            (Permit::Stop(why), _) => self.halt = Some((RunState::Stopped, why)),
+        }
+        Ok(())
+    }
+
     fn begin_ready<'scope>(
         &mut self,
         scope: &'scope std::thread::Scope<'scope, '_>,
@@ -150,6 +185,9 @@ impl<'a> Dispatcher<'a, '_> {
         'a: 'scope,
     {
         let plan: &'a Plan = self.execution.plan;
+        if self.waits || self.halt.is_some() {
+            return Ok(());
+        }
         for (at, step) in plan.steps.iter().enumerate() {
             if self.running.len() >= self.execution.parallel.max(1) {
                 break;
@@ -176,10 +214,14 @@ impl<'a> Dispatcher<'a, '_> {
             })?;
             self.tried.insert(at);
             self.running.insert(at);
-            let (sender, performer) = (sender.clone(), self.execution.performer);
+            let (sender, performer, gate) = (sender.clone(), self.execution.performer, self.execution.gate);
             scope.spawn(move || {
-                let begun = Instant::now();
-                let performed = performer.perform(step, attempt);
+                let (begun, before) = (Instant::now(), gate.lost());
+                let mut performed = performer.perform(step, attempt);
+                if let (Some(before), Some(after)) = (before, gate.lost()) {
+                    let lost = after.saturating_sub(before);
+                    performed.figures.insert(PROBES_LOST.to_owned(), lost);
+                }
                 fault::point("after-effect", &step.id);
                 let _ = sender.send(Ended {
                     at,

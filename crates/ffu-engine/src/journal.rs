@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use ffu_model::event::{Event, EventKind, JOURNAL_FORMAT};
 use ffu_model::fault;
 use jiff::Timestamp;
+use nix::time::{ClockId, clock_gettime};
 
 use crate::error::EngineError;
 
@@ -126,6 +127,7 @@ impl Journal {
         let event = Event {
             seq: self.next,
             at: Timestamp::now(),
+            boot: boot_time(),
             kind,
         };
         let mut line = serde_json::to_vec(&event).map_err(|error| write_error(&self.path, &error))?;
@@ -148,6 +150,14 @@ impl Journal {
     }
 }
 
+/// Nanoseconds of the boot-time clock; 0 where there is none.
+fn boot_time() -> u64 {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0, |time| {
+        let (seconds, nanos) = (u64::try_from(time.tv_sec()), u64::try_from(time.tv_nsec()));
+        seconds.unwrap_or(0) * 1_000_000_000 + nanos.unwrap_or(0)
+    })
+}
+
 /// Where a test may stop the world around a line, see [`ffu_model::fault`]: before it, after it, and what it is about.
 fn points(kind: &EventKind, settling: bool) -> (&'static str, &'static str, &str) {
     match kind {
@@ -158,6 +168,8 @@ fn points(kind: &EventKind, settling: bool) -> (&'static str, &'static str, &str
         EventKind::Outcome { step, .. } => ("before-settled", "after-settled", step),
         EventKind::UnknownResolved { step, .. } => ("before-resolved", "after-resolved", step),
         EventKind::TakenAsDone { step } => ("before-taken", "after-taken", step),
+        EventKind::Held { .. } => ("before-held", "after-held", "run"),
+        EventKind::WentOn { .. } => ("before-went-on", "after-went-on", "run"),
         EventKind::Ended { .. } => ("before-ended", "after-ended", "run"),
     }
 }

@@ -5,6 +5,7 @@
 
 mod error;
 mod execute;
+mod gate;
 mod journal;
 mod performer;
 mod rollback;
@@ -14,6 +15,7 @@ mod view;
 pub use error::EngineError;
 pub use execute::{Execution, Scope, execute};
 pub use ffu_model::stop::{StopFlag, StopLevel};
+pub use gate::{Gate, Open, PROBES_LOST, Permit};
 pub use journal::{Journal, read_journal};
 pub use performer::{Inspection, Performed, Performer, RollbackAction};
 pub use rollback::rollback;

@@ -12,6 +12,7 @@ use ffu_model::step::{Action, Phase, Step, Undo};
 use crate::*;
 
 mod crashes;
+mod held;
 mod kept;
 
 /// A world of effects: each step leaves its name, and doing it twice is counted.
@@ -148,6 +149,7 @@ fn go(plan: &Plan, world: &ScriptedWorld, scope: Scope, from: Option<&str>, run:
         parallel: 2,
         from,
         performer: world,
+        gate: &crate::Open,
         stop,
     };
     execute(&execution, &mut journal, &mut view).unwrap()
@@ -211,6 +213,7 @@ fn if_the_journal_cannot_be_written_nothing_further_is_done() {
         parallel: 2,
         from: None,
         performer: &world,
+        gate: &crate::Open,
         stop,
     };
     let error = execute(&execution, &mut journal, &mut view).unwrap_err();
@@ -262,6 +265,7 @@ fn from_takes_failed_steps_as_done_and_refuses_to_skip_what_was_never_tried() {
             parallel: 2,
             from: Some(from),
             performer: &world,
+            gate: &crate::Open,
             stop,
         };
         let error = execute(&execution, &mut journal, &mut view).unwrap_err().to_string();
@@ -297,6 +301,7 @@ fn a_wish_to_stop_lets_running_steps_end() {
         parallel: 2,
         from: None,
         performer: &world,
+        gate: &crate::Open,
         stop,
     };
     assert_eq!(execute(&execution, &mut journal, &mut view).unwrap(), RunState::Stopped);

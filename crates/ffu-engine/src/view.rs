@@ -58,6 +58,8 @@ pub struct RunView {
     pub created: Option<Timestamp>,
     /// The last event's time.
     pub last: Option<Timestamp>,
+    /// Why no step is begun, while the watch holds the run.
+    pub held: Option<String>,
 }
 
 impl RunView {
@@ -82,6 +84,7 @@ impl RunView {
             EventKind::Attached { purpose, pid, .. } => {
                 self.purpose = purpose.clone();
                 self.pid = *pid;
+                self.held = None;
                 self.state = Some(if purpose == "rollback" {
                     RunState::RollingBack
                 } else {
@@ -107,10 +110,15 @@ impl RunView {
                 self.steps.insert(step.clone(), ended);
             }
             EventKind::UnknownResolved { .. } => {}
+            EventKind::Held { detail } => self.held = Some(detail.clone()),
+            EventKind::WentOn { .. } => self.held = None,
             EventKind::TakenAsDone { step } => {
                 self.steps.insert(step.clone(), StepState::ByHand);
             }
-            EventKind::Ended { state, .. } => self.state = Some(*state),
+            EventKind::Ended { state, .. } => {
+                self.state = Some(*state);
+                self.held = None;
+            }
         }
     }
 

@@ -161,6 +161,7 @@ fn estimate_and_fact_of_a_run() {
         events.push(Event {
             seq: events.len() as u64 + 1,
             at: jiff::Timestamp::from_millisecond(at).unwrap(),
+            boot: 0,
             kind,
         });
     };

@@ -1,6 +1,7 @@
 //! The command line. The texts here are the reference: `docs/reference/commands.md` is made from them.
 
 pub mod config;
+pub mod watch;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
@@ -77,6 +78,11 @@ pub enum Command {
     Rollback(RollbackArguments),
     /// Pass the point of no return: finish the run and give up the way back.
     Accept(RunChoice),
+    /// Measure the data plane: by itself, or look at the watch of a run.
+    Watch(watch::WatchArguments),
+    /// The probes of one vantage point, for a watch.
+    #[command(hide = true)]
+    WatchAgent,
     /// Show the runs, or where one is; works from another terminal and after a crash.
     Status(StatusArguments),
     /// Show what a run did: hops and projects with times, invariants, findings.
@@ -355,6 +361,9 @@ pub struct RunArguments {
     /// How commands are run.
     #[command(flatten)]
     pub manner: Manner,
+    /// The watch.
+    #[command(flatten)]
+    pub watched: watch::Watched,
 }
 
 /// How `ffu run` and `ffu resume` run the projects' commands.
@@ -366,6 +375,10 @@ pub struct Manner {
     /// Run every command, also those that provably change nothing.
     #[arg(long)]
     pub paranoid: bool,
+    /// Memory of ffu with all that it keeps warm, such as 8G: the more series are warm before the window, the shorter it is (a
+    /// series with seven projects takes some 450M).
+    #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "2G")]
+    pub warm_memory: u64,
 }
 
 /// `ffu resume`.
@@ -379,6 +392,9 @@ pub struct ResumeArguments {
     /// How commands are run.
     #[command(flatten)]
     pub manner: Manner,
+    /// Go on without the watch that the run had.
+    #[arg(long)]
+    pub no_watch: bool,
 }
 
 /// `ffu rollback`.

@@ -8,6 +8,7 @@ mod failure;
 mod output;
 mod places;
 mod rehearsal;
+mod watching;
 mod world;
 
 use std::process::ExitCode;

@@ -206,6 +206,20 @@ impl WarmPool {
         });
     }
 
+    /// As [`WarmPool::retire`], for one project of a series.
+    pub fn retire_project(&self, series: &Series, project: &str) {
+        self.shared.change(series, |entry| {
+            let cold = Cold::Retired {
+                series: format!("{project} of {}", entry.series()),
+            };
+            entry.wanted.retain(|one| one.project != project);
+            if let Some(tree) = entry.tree() {
+                tree.drop_project(project);
+            }
+            entry.cold.push((Some(project.to_owned()), cold));
+        });
+    }
+
     /// Waits until everything that was wanted of a series is warm, or is known not to become so, or has to wait for room
     /// until other series are done with; at most for so long, and not beyond a wish to stop. What is known of it then.
     pub fn settle(&self, series: &Series, patience: Duration, stop: &StopFlag) -> Option<SeriesWarmth> {

@@ -254,6 +254,13 @@ impl Tree {
         Ok(())
     }
 
+    /// Ends the process of a project, when no command is being forked from it any more.
+    pub(super) fn drop_project(&self, project: &str) {
+        let mut projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+        // It ends when nobody listens to it any more.
+        projects.remove(project);
+    }
+
     /// The process to fork a program of a project from, once the project is warm: its own, or the one before it, if the
     /// program cannot be imported beside the project's others.
     pub(super) fn node(&self, project: &str, program: &Utf8Path) -> Option<Arc<Node>> {

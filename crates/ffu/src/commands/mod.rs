@@ -16,6 +16,7 @@ mod reference;
 mod rehearse;
 mod runs;
 mod show;
+mod watch;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
@@ -41,6 +42,8 @@ pub fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Resume(arguments) => runs::resume(&places, output, arguments),
         Command::Rollback(arguments) => runs::rollback(&places, output, arguments),
         Command::Accept(choice) => runs::accept(&places, output, choice),
+        Command::Watch(arguments) => watch::run(&places, output, arguments),
+        Command::WatchAgent => watch::agent(),
         Command::Status(arguments) => show::status(&places, output, &arguments),
         Command::Report(arguments) => show::report(&places, output, &arguments),
         Command::Reference { what } => reference::run(output, &what),

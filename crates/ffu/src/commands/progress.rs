@@ -86,6 +86,16 @@ impl Progress {
                     self.output.line(format!("          begun  {step}: {title}"));
                 }
             }
+            EventKind::Held { detail } => self.output.line(format!(
+                "          held   {}",
+                detail.replace('\n', "\n                 ")
+            )),
+            EventKind::WentOn { held_ms } => {
+                let time = milliseconds(*held_ms);
+                self.output.line(format!(
+                    "          on     acknowledged, steps are begun again; held for {time}"
+                ));
+            }
             EventKind::Ended { detail, .. } => self.output.line(format!("          {detail}")),
             EventKind::RunCreated { .. } | EventKind::Attached { .. } => {}
         }

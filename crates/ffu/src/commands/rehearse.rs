@@ -191,7 +191,7 @@ fn steps(
     };
     let mut world = World::new(&shadow.plan, &run, &places.catalog()?, places, stop)?;
     if !arguments.cold
-        && let Err(error) = world.keep_warm(&view)
+        && let Err(error) = world.keep_warm(&view, ffu_hopenv::DEFAULT_BUDGET)
     {
         output.line(format!("commands are started as plain processes: {error}"));
     }
@@ -219,6 +219,7 @@ fn steps(
         parallel: shadow.plan.policy.parallel as usize,
         from: None,
         performer: &performer,
+        gate: &ffu_engine::Open,
         stop: stop.clone(),
     };
     execute(&execution, &mut journal, &mut view)?;

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use ffu_engine::{
-    CloudLock, EngineError, Execution, Journal, RunDirectory, RunView, Scope, StateDirectory, StopFlag, execute,
-    rollback as take_back,
+    CloudLock, EngineError, Execution, Gate, Journal, Open, RunDirectory, RunView, Scope, StateDirectory, StopFlag,
+    execute, rollback as take_back,
 };
 use ffu_model::event::{EventKind, RunState};
 use ffu_model::plan::Plan;
@@ -16,7 +16,8 @@ use crate::cli::{Manner, ResumeArguments, RollbackArguments, RunArguments, RunCh
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Output};
-use crate::places::{Places, read_file};
+use crate::places::{Places, absolute, read_file};
+use crate::watching::{self, WatchGate, Watcher};
 use crate::world::World;
 
 /// A run that this process holds.
@@ -26,6 +27,8 @@ struct Held {
     journal: Journal,
     view: RunView,
     stop: StopFlag,
+    /// The watch, if the run has one.
+    gate: Option<WatchGate>,
     _lock: CloudLock,
 }
 
@@ -55,6 +58,10 @@ pub fn run(places: &Places, output: Output, arguments: RunArguments) -> Result<E
         return Err(EngineError::Unfinished { run: run.id, state }.into());
     }
     super::discover::refuse_drift(&plan.cloud, &catalog)?;
+    let targets = arguments.watched.watch.clone().map(absolute).transpose()?;
+    if let Some(file) = &targets {
+        ffu_watch::targets::read(file)?;
+    }
     output.line(super::plan::summary(&plan));
     if !arguments.yes && !output.confirm("This plan will be applied exactly.") {
         return Err(Failure::new(
@@ -65,6 +72,13 @@ pub fn run(places: &Places, output: Output, arguments: RunArguments) -> Result<E
     let (directory, mut journal) = state.create(&plan, &bytes, concat!("ffu ", env!("CARGO_PKG_VERSION")))?;
     output.line(format!("run {}", directory.id));
     let (stop, view) = (stop_on_signals(output)?, directory.view()?);
+    let gate = match targets {
+        Some(file) => {
+            let watcher = Watcher::new(places, &directory, Some(file), arguments.watched.listen);
+            Some(watch(output, watcher)?)
+        }
+        None => None,
+    };
     attach(&mut journal, "run")?;
     let view = RunView {
         state: Some(RunState::Running),
@@ -76,13 +90,14 @@ pub fn run(places: &Places, output: Output, arguments: RunArguments) -> Result<E
         journal,
         view,
         stop,
+        gate,
         _lock: lock,
     };
     drive(places, output, held, Scope::Upgrade, None, arguments.manner)
 }
 
 pub fn resume(places: &Places, output: Output, arguments: ResumeArguments) -> Result<Exit, Failure> {
-    let held = hold(places, output, arguments.run.as_deref(), "resume", |view| {
+    let mut held = hold(places, output, arguments.run.as_deref(), "resume", |view| {
         match view.state {
             Some(RunState::AwaitingAcceptance) => {
                 Some(("everything before acceptance is done", "`ffu accept` or `ffu rollback`"))
@@ -93,6 +108,9 @@ pub fn resume(places: &Places, output: Output, arguments: ResumeArguments) -> Re
             _ => None,
         }
     })?;
+    if arguments.no_watch {
+        held.gate = None;
+    }
     let accepted = held
         .plan
         .steps
@@ -209,14 +227,46 @@ fn hold_if(
     }
     let stop = stop_on_signals(output)?;
     view.add(&attach(&mut journal, purpose)?);
+    let gate = still_watched(places, output, &directory);
     Ok(Held {
         plan,
         run: directory,
         journal,
         view,
         stop,
+        gate,
         _lock: lock,
     })
+}
+
+/// Starts the watch of a run.
+fn watch(output: Output, watcher: Watcher) -> Result<WatchGate, Failure> {
+    let child = watcher.start()?;
+    output.line(format!(
+        "the data plane is watched, first what is normal; `ffu watch show` in another terminal shows it ({})",
+        watcher.directory()
+    ));
+    Ok(WatchGate::new(watcher, Some(child)))
+}
+
+/// The watch of a run that had one: the one that lives, or it is started again.
+fn still_watched(places: &Places, output: Output, run: &RunDirectory) -> Option<WatchGate> {
+    let directory = watching::directory(run.path());
+    if !directory.join(ffu_watch::record::FRAMES).exists() {
+        return None;
+    }
+    let watcher = Watcher::new(places, run, None, None);
+    if watching::living(&directory).is_some() {
+        return Some(WatchGate::new(watcher, None));
+    }
+    match watch(output, watcher.clone()) {
+        Ok(gate) => Some(gate),
+        Err(failure) => {
+            output.line(format!("nothing is measured: {}", failure.message));
+            // It is tried again before every step.
+            Some(WatchGate::new(watcher, None))
+        }
+    }
 }
 
 pub fn attach(journal: &mut Journal, purpose: &str) -> Result<ffu_model::Event, Failure> {
@@ -244,7 +294,7 @@ fn drive(
         world.run_everything();
     }
     if !manner.cold
-        && let Err(error) = world.keep_warm(&held.view)
+        && let Err(error) = world.keep_warm(&held.view, manner.warm_memory)
     {
         output.line(format!("commands are started as plain processes: {error}"));
     }
@@ -255,6 +305,7 @@ fn drive(
         parallel: held.plan.policy.parallel as usize,
         from,
         performer: &world,
+        gate: held.gate.as_ref().map_or(&Open as &dyn Gate, |gate| gate),
         stop: held.stop.clone(),
     };
     let state = execute(&execution, &mut held.journal, &mut held.view)?;
@@ -293,6 +344,9 @@ fn end(output: Output, held: &Held, state: RunState) -> Exit {
         ),
         RunState::Stopped | RunState::Running => (Exit::Stopped, ways_on(held)),
     };
+    if let Some(seen) = super::watch::summary(&held.run) {
+        output.line(format!("\ndata plane: {seen}"));
+    }
     output.line(&text);
     output.json(&json!({"event": "end", "run": run, "state": state, "exit": exit.code()}));
     exit

@@ -31,7 +31,7 @@ struct Rounds {
 impl World {
     pub(super) fn command(&self, step: &Step, action: &CommandAction, attempt: u32) -> Performed {
         if let Some(evidence) = self.proven_no_op(action) {
-            self.one_less(&action.series);
+            self.one_less(&action.series, &action.project);
             return Performed::with(StepResult::Proven, evidence);
         }
         match self.command_to_its_end(step, action, attempt) {
@@ -72,7 +72,7 @@ impl World {
         let mut performed = outcome(action, exit, verdict, rounds, &missing);
         if performed.result.is_good() {
             self.after_schema_change(action)?;
-            self.one_less(&action.series);
+            self.one_less(&action.series, &action.project);
         }
         if !strangers.is_empty() && performed.result == StepResult::Succeeded {
             performed.result = StepResult::Warned;
@@ -196,7 +196,7 @@ impl World {
                     if let Err(reason) = self.after_schema_change(action) {
                         return Inspection::Stuck(reason);
                     }
-                    self.one_less(&action.series);
+                    self.one_less(&action.series, &action.project);
                     return Inspection::Complete("the schema is at its head".to_owned());
                 }
                 Ok(missing) if action.repeatable => {

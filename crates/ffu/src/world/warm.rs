@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ffu_engine::RunView;
-use ffu_hopenv::{DEFAULT_BUDGET, Programs, WarmPool};
+use ffu_hopenv::{Programs, WarmPool};
 use ffu_model::step::Action;
 use ffu_model::{Finding, Plan, Series, Severity};
 
@@ -18,19 +18,20 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub(super) struct Warmth {
     pub(super) pool: WarmPool,
     programs: BTreeMap<Series, Vec<Programs>>,
-    /// Commands that have not succeeded yet.
-    left: Mutex<BTreeMap<Series, usize>>,
+    /// Commands that have not succeeded yet, by series and project.
+    left: Mutex<BTreeMap<Series, BTreeMap<String, usize>>>,
 }
 
 impl Warmth {
-    fn new(plan: &Plan, view: &RunView) -> std::io::Result<Warmth> {
+    fn new(plan: &Plan, view: &RunView, budget: u64) -> std::io::Result<Warmth> {
         let mut programs = BTreeMap::<Series, Vec<Programs>>::new();
-        let mut left = BTreeMap::<Series, usize>::new();
+        let mut left = BTreeMap::<Series, BTreeMap<String, usize>>::new();
         for step in plan.steps.iter().filter(|step| !view.is_done(&step.id)) {
             let Action::Command(command) = &step.action else {
                 continue;
             };
-            *left.entry(command.series.clone()).or_default() += 1;
+            let of_series = left.entry(command.series.clone()).or_default();
+            *of_series.entry(command.project.clone()).or_default() += 1;
             let wanted = programs.entry(command.series.clone()).or_default();
             let at = wanted.iter().position(|one| one.project == command.project);
             let at = at.unwrap_or_else(|| {
@@ -47,7 +48,7 @@ impl Warmth {
             }
         }
         Ok(Warmth {
-            pool: WarmPool::new(DEFAULT_BUDGET)?,
+            pool: WarmPool::new(budget)?,
             programs,
             left: Mutex::new(left),
         })
@@ -55,13 +56,13 @@ impl Warmth {
 }
 
 impl World {
-    /// Keeps hop environments warm from now on. Series whose environment was verified in an earlier process are warmed at
+    /// Keeps hop environments warm from now on, in so many bytes of memory. Series whose environment was verified in an earlier process are warmed at
     /// once, the others when they have been verified.
     ///
     /// # Errors
     /// If there can be no thread for it.
-    pub fn keep_warm(&mut self, view: &RunView) -> std::io::Result<()> {
-        self.warmth = Some(Warmth::new(&self.plan, view)?);
+    pub fn keep_warm(&mut self, view: &RunView, budget: u64) -> std::io::Result<()> {
+        self.warmth = Some(Warmth::new(&self.plan, view, budget)?);
         for step in self.plan.steps.iter().filter(|step| view.is_done(&step.id)) {
             if let Action::VerifyEnvironment { series } = &step.action {
                 self.start_warming(series);
@@ -70,15 +71,24 @@ impl World {
         Ok(())
     }
 
-    /// One command of a series is done.
-    pub(super) fn one_less(&self, series: &Series) {
+    /// One command of a project in a series is done. What is not wanted any more makes room for the next series.
+    pub(super) fn one_less(&self, series: &Series, project: &str) {
         let Some(warmth) = &self.warmth else { return };
         let mut left = warmth.left.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = left.get_mut(series) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                warmth.pool.retire(series);
-            }
+        let Some(of_series) = left.get_mut(series) else { return };
+        let Some(count) = of_series.get_mut(project) else {
+            return;
+        };
+        *count = count.saturating_sub(1);
+        if *count > 0 {
+            return;
+        }
+        of_series.remove(project);
+        if of_series.is_empty() {
+            left.remove(series);
+            warmth.pool.retire(series);
+        } else {
+            warmth.pool.retire_project(series, project);
         }
     }
 
