@@ -1,6 +1,7 @@
 //! The watch without a terminal: one line of state, and lines for what changed since the last one. No colour, no cursor.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use ffu_model::watch::{Breach, Outage, Snapshot, TargetSummary};
 
@@ -33,6 +34,68 @@ pub fn line(snapshot: &Snapshot) -> String {
     if !running.is_empty() {
         text.push_str(", running: ");
         text.push_str(&running.join(", "));
+    }
+    text
+}
+
+/// What the data plane went through, for the report of a run: totals, breaches, and the steps in which something was lost, the
+/// longest outage first, at most `most` of them.
+pub fn account(snapshot: &Snapshot, most: usize) -> String {
+    let totals = &snapshot.totals;
+    let mut text = format!(
+        "data plane   {}, {} probes, {} lost ({}), {}, longest {}; {} restarted, {} broke\n",
+        words::counted(totals.targets.into(), "target"),
+        words::count(totals.probes),
+        words::count(totals.lost),
+        words::share(totals.lost, totals.probes),
+        words::counted(totals.outages.into(), "outage"),
+        words::length(totals.longest_gap),
+        words::counted(totals.restarts.into(), "workload"),
+        words::counted(totals.broken_streams.into(), "stream"),
+    );
+    let mut costly: Vec<_> = snapshot.steps.iter().filter(|cost| cost.lost > 0).collect();
+    costly.sort_by_key(|cost| std::cmp::Reverse((cost.longest_gap, cost.lost)));
+    for cost in costly.iter().take(most) {
+        let origin = cost.confidence.as_ref().map(words::origin).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  {}: {} lost, {}, longest {}; {origin}",
+            words::clean(&cost.mark.step),
+            words::count(cost.lost),
+            words::counted(cost.targets.into(), "target"),
+            words::length(cost.longest_gap),
+        );
+    }
+    if costly.len() > most {
+        let _ = writeln!(
+            text,
+            "  and {}",
+            words::counted((costly.len() - most) as u64, "other step")
+        );
+    }
+    let names = words::names(
+        snapshot,
+        snapshot
+            .breaches
+            .iter()
+            .flat_map(|one| one.targets.iter().take(3).copied()),
+    );
+    for breach in &snapshot.breaches {
+        let _ = writeln!(
+            text,
+            "  breach {} of {}{}: {}; {}; since {} UTC, during {}",
+            breach.number,
+            words::clean(&breach.budget),
+            if breach.acknowledged { ", acknowledged" } else { "" },
+            words::clean(&breach.says),
+            words::breach_targets(breach, &names, 3),
+            words::clock(snapshot, breach.since),
+            if breach.steps.is_empty() {
+                "no step".to_owned()
+            } else {
+                words::clean(&breach.steps.join(", "))
+            },
+        );
     }
     text
 }
@@ -196,6 +259,12 @@ mod tests {
             before = Some(now);
         }
         insta::assert_snapshot!(text.join("\n"));
+    }
+
+    #[test]
+    fn a_report_says_which_step_cost_what() {
+        let text = account(&made::snapshot(450, 200), 2);
+        insta::assert_snapshot!(text);
     }
 
     #[test]

@@ -68,6 +68,9 @@ pub fn status(places: &Places, output: Output, arguments: &StatusArguments) -> R
         };
         let _ = writeln!(text, "  {how}: {step}");
     }
+    if let Some(why) = &view.held {
+        let _ = writeln!(text, "  held: {}", why.replace('\n', "\n  "));
+    }
     for (step, detail) in failed(&view) {
         let _ = writeln!(text, "  failed: {step}: {}", detail.lines().next().unwrap_or_default());
     }
@@ -81,7 +84,7 @@ pub fn status(places: &Places, output: Output, arguments: &StatusArguments) -> R
     output.result(
         text,
         &json!({
-            "run": directory.id, "state": view.state, "live": live, "from": plan.from, "to": plan.to, "plan": plan.id,
+            "run": directory.id, "state": view.state, "live": live, "held": view.held, "from": plan.from, "to": plan.to, "plan": plan.id,
             "begun": begun, "failed": failed(&view), "done": view.steps.values().filter(|s| s.is_good()).count(),
             "steps": plan.steps.len(),
         }),
@@ -141,6 +144,9 @@ fn next(run: &str, view: &RunView, live: bool) -> String {
     }
 }
 
+/// Steps in which something was lost, in the text; the JSON has all.
+const COSTLY_STEPS: usize = 10;
+
 pub fn report(places: &Places, output: Output, arguments: &ReportArguments) -> Result<Exit, Failure> {
     let state = StateDirectory::open(&places.state)?;
     let directory = state.find(arguments.run.as_deref())?;
@@ -151,6 +157,16 @@ pub fn report(places: &Places, output: Output, arguments: &ReportArguments) -> R
         ));
     };
     let report = ffu_report::build(&plan, &read_journal(&directory.journal())?);
-    output.result(ffu_report::render(&report), &report);
+    let mut text = ffu_report::render(&report);
+    let mut value = serde_json::to_value(&report).unwrap_or_default();
+    if let Some(seen) = ffu_watch::session::last(&crate::watching::directory(directory.path())) {
+        text.push('\n');
+        text.push_str(&ffu_live::plain::account(&seen, COSTLY_STEPS));
+        if let Some(fields) = value.as_object_mut() {
+            let figures = serde_json::to_value(ffu_live::report::figures(&seen)).unwrap_or_default();
+            fields.insert("data_plane".to_owned(), figures);
+        }
+    }
+    output.result(text, &value);
     Ok(Exit::Success)
 }
