@@ -6,9 +6,11 @@
 mod cloud;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use cloud::{Cloud, SCHEMATA, difference, hop, open, programs, settle};
 use ffu_hopenv::{DEFAULT_BUDGET, HopEnv, WarmPool};
+use ffu_hosts::StopFlag;
 
 type Step = (&'static str, &'static str, &'static [&'static str]);
 
@@ -52,6 +54,22 @@ fn compare(pool: &WarmPool, new: &HopEnv, [warm, plain]: [&Cloud; 2], at: usize,
     }
     if let Some(at) = difference(&says, &said) {
         found.wrong.push(format!("output of {step:?}, {at}"));
+    }
+}
+
+/// Series behind the one that there is no room for were waited for in vain, three minutes each.
+#[test]
+fn every_series_that_waits_for_room_says_so() {
+    let series = ["train", "2024.1", "2024.2"];
+    let pool = WarmPool::new(300 << 20).unwrap();
+    for one in series {
+        let environment = open(one);
+        let wanted = programs(&environment);
+        pool.warm(environment, wanted);
+    }
+    for one in series {
+        let settled = pool.settle(&one.parse().unwrap(), Duration::from_secs(60), &StopFlag::new());
+        assert!(settled.unwrap().waits_for_room, "{one}");
     }
 }
 

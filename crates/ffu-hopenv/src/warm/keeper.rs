@@ -91,6 +91,12 @@ fn next(shared: &Shared) -> Option<(Arc<HopEnv>, Vec<Programs>)> {
             // Somebody waits: what is furthest ahead has to make room, else what was passed and not retired.
             let ahead = entries.iter().rposition(Entry::can_go).filter(|&last| last > at);
             let other = ahead.or_else(|| entries.iter().position(Entry::can_go));
+            if !fits {
+                // Those behind it wait for the same room: nobody shall wait for them to become warm.
+                for entry in entries.iter_mut().filter(|entry| matches!(entry.place, Place::Queued)) {
+                    entry.waits_for_room = true;
+                }
+            }
             if let Some(entry) = entries.get_mut(at) {
                 entry.waits_for_room = !fits;
                 if fits {
