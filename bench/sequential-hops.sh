@@ -143,7 +143,8 @@ for series in "${chain[@]:1}"; do
     command_of "$series" "0 1" cinder-status "${cinder[@]}" upgrade check
     command_of "$series" "0 1" heat-status "${heat[@]}" upgrade check
     serve "$series"
-    command_of "$series" "0 1" nova-status "${nova[@]}" upgrade check
+    # From Zed on it fails while compute services are older than the last series, as all are that stay up in the window.
+    command_of "$series" "0 1 2" nova-status "${nova[@]}" upgrade check
     if [ "$series" != "${chain[-1]}" ]; then unserve; fi
 done
 echo "window $(since "$window")"
