@@ -8,6 +8,7 @@ use ffu_hosts::{ServiceManager as _, end_holders};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::dataplane::DataPlane;
 use crate::error::LabError;
 use crate::layout::Lab;
 
@@ -38,6 +39,7 @@ pub fn down(dir: &Utf8Path) -> Result<Removed, LabError> {
     let root = lab.dir();
     // First the commands, so that nothing new is started; then the services; then what they all talk to.
     end_commands(&lab)?;
+    DataPlane::down(root)?;
     let supervisor = lab.services().with_timeouts(Duration::from_secs(1), GRACE);
     // A unit file that a crash or a hand has damaged must not keep the others running.
     for name in unit_names(&lab)? {

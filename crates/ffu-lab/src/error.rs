@@ -118,6 +118,9 @@ pub enum LabError {
     /// A service.
     #[error(transparent)]
     Service(#[from] ffu_hosts::ServiceError),
+    /// The data plane.
+    #[error(transparent)]
+    DataPlane(#[from] crate::dataplane::DataPlaneError),
 }
 
 /// A command of `up` that failed.

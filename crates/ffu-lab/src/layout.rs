@@ -10,6 +10,7 @@ use ffu_hosts::Supervisor;
 use ffu_model::Series;
 use serde::{Deserialize, Serialize};
 
+use crate::dataplane::DataPlane;
 use crate::error::LabError;
 use crate::secrets::Secrets;
 
@@ -169,6 +170,17 @@ impl Lab {
     /// What starts and stops its services.
     pub fn services(&self) -> Supervisor {
         Supervisor::new(self.dir.join("services"))
+    }
+
+    /// Its data plane, if it was made with one.
+    ///
+    /// # Errors
+    /// The data plane was never finished, or its state file is damaged.
+    pub fn data_plane(&self) -> Result<Option<DataPlane>, LabError> {
+        match DataPlane::exists(&self.dir) {
+            true => Ok(Some(DataPlane::open(&self.dir)?)),
+            false => Ok(None),
+        }
     }
 
     /// Its passwords.

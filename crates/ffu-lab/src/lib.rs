@@ -4,6 +4,8 @@
 //! contents that the projects' own code has put in (`seeds/`). Keystone and placement really serve; agents cannot run
 //! without a hypervisor and a broker, so processes stand in for them whose only virtue is to stay.
 //!
+//! [`dataplane`] adds guests in network namespaces that stand for its instances, for something to be measured by a watch.
+//!
 //! It is also where a service of the catalog becomes a unit file ([`unit_for`], [`retarget`]), which the engine uses to
 //! start the target's services.
 
@@ -11,6 +13,7 @@ mod beside;
 mod bulk;
 mod config;
 mod contents;
+pub mod dataplane;
 mod down;
 mod error;
 mod graph;

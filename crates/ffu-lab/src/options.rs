@@ -58,6 +58,8 @@ pub struct LabOptions<'a> {
     pub bulk: Option<u64>,
     /// Further options of its `mariadbd`, each `name=value`.
     pub server_options: &'a [String],
+    /// The data plane that it shall have, if any.
+    pub dataplane: Option<crate::dataplane::Wanted>,
     /// The knowledge.
     pub catalog: &'a Catalog,
     /// The venvs. Labs at Pike and Queens need Rocky's too, and one at Queens Pike's, for packages that are on no index.

@@ -7,6 +7,7 @@ use ffu_model::Series;
 use ffu_model::cloud::{DatabaseKey, ServiceRole};
 use serde::Serialize;
 
+use crate::dataplane::GuestStatus;
 use crate::error::LabError;
 use crate::layout::{Lab, LabFile};
 
@@ -23,6 +24,9 @@ pub struct LabStatus {
     pub databases: Vec<DatabaseStatus>,
     /// The services.
     pub units: Vec<UnitReport>,
+    /// The guests of its data plane; none without one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub guests: Vec<GuestStatus>,
 }
 
 /// What a database reports.
@@ -110,6 +114,7 @@ impl Lab {
             server_problem,
             databases,
             units: self.units()?,
+            guests: self.data_plane()?.map_or_else(Vec::new, |plane| plane.status()),
         })
     }
 

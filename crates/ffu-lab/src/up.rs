@@ -10,6 +10,7 @@ use ffu_model::cloud::ServiceRole;
 
 use crate::beside;
 use crate::config::{self, Facts};
+use crate::dataplane::{self, DataPlane};
 use crate::error::LabError;
 use crate::graph;
 use crate::layout::{FORMAT, Lab, LabFile, LabState};
@@ -48,6 +49,17 @@ pub fn up(options: &LabOptions<'_>) -> Result<Lab, LabError> {
             size: options.size,
             largest: LabOptions::LARGEST,
         });
+    }
+    if let Some(wanted) = &options.dataplane {
+        dataplane::check_possible(wanted.switch)?;
+        if !(1..=dataplane::MOST_GUESTS).contains(&wanted.guests) {
+            let why = format!(
+                "1 to {} guests are possible, not {}",
+                dataplane::MOST_GUESTS,
+                wanted.guests
+            );
+            return Err(dataplane::DataPlaneError::BadSpec { why }.into());
+        }
     }
     let mut environments = BTreeMap::new();
     for series in steps::needed(&options.series) {
@@ -108,6 +120,12 @@ pub fn up(options: &LabOptions<'_>) -> Result<Lab, LabError> {
     }
     if let Some(bytes) = options.bulk {
         staged(options, "bulk", || lab.fill(bytes).map(|_| ()))?;
+    }
+    if let Some(wanted) = &options.dataplane {
+        staged(options, "dataplane", || {
+            let spec = lab.data_plane_spec(wanted)?;
+            Ok(DataPlane::up(spec, lab.dir()).map(drop)?)
+        })?;
     }
     // The seeds' input holds every password once more; nobody needs it any longer.
     let context = seeds::context_path(&lab);

@@ -1,12 +1,15 @@
 //! One real lab, from its first byte to the last: made, looked at, killed, removed.
 
 mod common;
+mod planes;
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{Scratch, bring_up, check_contents, processes_of};
+use common::{Scratch, bring_up, bring_up_with, check_contents, processes_of};
 use ffu_catalog::Catalog;
+use ffu_lab::dataplane::{Switch, Wanted};
 use ffu_lab::{Lab, LabError, LabState, Removed, down, providers, token};
 use ffu_model::cloud::ServiceRole;
 use ffu_model::secret::Secret;
@@ -14,10 +17,22 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 #[test]
+fn guest_program() {
+    planes::be_a_guest();
+}
+
+#[test]
 fn a_lab_lives_is_killed_and_leaves_nothing() {
     let catalog = Catalog::embedded().unwrap();
     let scratch = Scratch::new();
-    let lab = bring_up(&catalog, &scratch.dir, "2024.1", 20).unwrap();
+    // With a data plane, where this machine can have one.
+    let dataplane = planes::possible().then(|| Wanted {
+        guests: 5,
+        program: planes::program(),
+        switch: Switch::Bridge,
+    });
+    let has_guests = dataplane.is_some();
+    let lab = bring_up_with(&catalog, &scratch.dir, "2024.1", 20, dataplane).unwrap();
     let lab = Lab::open(lab.dir()).unwrap().finished().unwrap();
     assert_eq!(lab.file().state, LabState::Ready);
     assert!(matches!(
@@ -35,6 +50,9 @@ fn a_lab_lives_is_killed_and_leaves_nothing() {
         let known: Vec<&str> = database.candidates.iter().map(|series| series.as_str()).collect();
         assert!(known.contains(&"2024.1"), "{database:?}");
     }
+    if has_guests {
+        guests_are_the_ports_of_instances(&lab);
+    }
     assert_eq!(status.units.len(), 4);
     for unit in &status.units {
         assert!(unit.pid.is_some() && unit.answers != Some(false), "{unit:?}");
@@ -46,6 +64,14 @@ fn a_lab_lives_is_killed_and_leaves_nothing() {
         .chain(status.server_pid)
         .collect();
     assert_eq!(pids.len(), 5);
+    let guest_pids = || {
+        lab.status(&catalog)
+            .unwrap()
+            .guests
+            .iter()
+            .filter_map(|guest| guest.pid)
+            .count()
+    };
     for pid in &pids {
         kill(Pid::from_raw(i32::try_from(*pid).unwrap()), Signal::SIGKILL).unwrap();
     }
@@ -60,6 +86,7 @@ fn a_lab_lives_is_killed_and_leaves_nothing() {
         std::thread::sleep(Duration::from_millis(50));
     };
     assert!(status.server_pid.is_none() && status.databases.is_empty());
+    assert_eq!(guest_pids(), if has_guests { 5 } else { 0 }, "guests do not care");
     // The stand-ins' shells are dead, but not what those were waiting for: `down` must find that, too.
     assert_eq!(
         status.units.iter().filter(|unit| dead(unit)).count(),
@@ -72,6 +99,40 @@ fn a_lab_lives_is_killed_and_leaves_nothing() {
     assert!(!scratch.dir.exists());
     assert_eq!(processes_of(&scratch.dir), Vec::<i32>::new());
     assert_eq!(down(&scratch.dir).unwrap(), Removed::Nothing);
+}
+
+/// Guests have addresses that neutron has given to instances that nova says are running, and are reached under them.
+fn guests_are_the_ports_of_instances(lab: &Lab) {
+    let plane = lab.data_plane().unwrap().unwrap();
+    let server = lab.server().unwrap().admin().unwrap();
+    let (spec, end) = (plane.spec(), AtomicBool::new(false));
+    assert_eq!((spec.guests.len(), spec.networks.len()), (5, 2));
+    assert_eq!(spec.guests.iter().filter(|guest| guest.floating.is_some()).count(), 1);
+    for guest in &spec.guests {
+        let sql = format!(
+            "SELECT COUNT(*) FROM neutron.ports p JOIN neutron.ipallocations a ON a.port_id = p.id JOIN nova.instances i ON \
+             i.uuid = p.device_id JOIN neutron.networks n ON n.id = p.network_id WHERE a.ip_address = '{}' AND p.mac_address = \
+             '{}' AND i.display_name = '{}' AND i.host = '{}' AND n.name = '{}' AND i.power_state = 1 AND i.deleted = 0",
+            guest.address, guest.mac, guest.name, guest.groups["host"], guest.network
+        );
+        assert_eq!(
+            server.query_count("neutron", &sql, Duration::from_secs(30)).unwrap(),
+            1,
+            "{guest:?}"
+        );
+    }
+    let floating = spec.guests[0].floating.unwrap();
+    let pings = std::thread::scope(|scope| {
+        let prober = scope.spawn(|| planes::probe(&plane.outside(), floating, &end));
+        std::thread::sleep(Duration::from_millis(500));
+        end.store(true, Ordering::SeqCst);
+        prober.join().unwrap()
+    });
+    assert!(
+        pings.len() > 20 && planes::gap(&pings).is_none(),
+        "{:?}",
+        planes::gap(&pings)
+    );
 }
 
 /// What the checks of later series look at must not pass vacuously.
@@ -160,6 +221,7 @@ fn a_failing_step_is_reported_with_its_output_and_the_rest_can_be_removed() {
         size: 1,
         bulk: None,
         server_options: &[],
+        dataplane: None,
         catalog: &catalog,
         environments: &ffu_lab::PlainEnvironments(root.to_owned()),
         progress: &|_| {},
@@ -198,6 +260,7 @@ fn impossible_wishes_are_refused_before_anything_is_made() {
         size: 1,
         bulk: None,
         server_options: &[],
+        dataplane: None,
         catalog: &catalog,
         environments: &ffu_lab::PlainEnvironments("/nowhere".into()),
         progress: &|_| {},

@@ -1,6 +1,7 @@
 //! The command line. The texts here are the reference: `docs/reference/commands.md` is made from them.
 
 pub mod config;
+pub mod fault;
 pub mod watch;
 
 use camino::Utf8PathBuf;
@@ -83,6 +84,12 @@ pub enum Command {
     /// The probes of one vantage point, for a watch.
     #[command(hide = true)]
     WatchAgent,
+    /// A guest of a lab's data plane.
+    #[command(hide = true)]
+    LabGuest {
+        /// Its configuration file.
+        config: Utf8PathBuf,
+    },
     /// Show the runs, or where one is; works from another terminal and after a crash.
     Status(StatusArguments),
     /// Show what a run did: hops and projects with times, invariants, findings.
@@ -192,7 +199,15 @@ pub enum LabCommand {
         /// A further option of its database server; may be repeated.
         #[arg(long, value_name = "NAME=VALUE")]
         server_option: Vec<String>,
+        /// Give it a data plane with so many guests, in network namespaces; needs root [default: 4].
+        #[arg(long, value_name = "GUESTS", num_args = 0..=1, default_missing_value = "4")]
+        dataplane: Option<usize>,
+        /// Its networks are made of Open vSwitch with the userspace datapath instead of Linux bridges.
+        #[arg(long, requires = "dataplane")]
+        ovs: bool,
     },
+    /// Break something of the data plane of the lab in --dir for a time (--for 700ms, 5s, 2m); Ctrl-C undoes it early.
+    Fault(fault::FaultArguments),
     /// Fill nova's databases up to so many bytes with instances that were deleted.
     Fill {
         /// Such as 500M or 5G.

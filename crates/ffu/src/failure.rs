@@ -68,6 +68,7 @@ failures! {
     ffu_discover::DiscoverError => Exit::BadInput,
     ffu_discover::CloudFileError => Exit::BadInput,
     ffu_lab::LabError => Exit::Failure,
+    ffu_lab::dataplane::DataPlaneError => Exit::Failure,
     ffu_live::LiveError => Exit::Failure,
     ffu_watch::WatchError => Exit::BadInput,
     ffu_watch::targets::TargetsError => Exit::BadInput,

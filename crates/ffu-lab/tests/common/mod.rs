@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use ffu_catalog::Catalog;
 use ffu_hopenv::EnvStore;
 use ffu_hosts::StopFlag;
+use ffu_lab::dataplane::Wanted;
 use ffu_lab::{Environments, Lab, LabError, LabOptions, PlainEnvironments, down, up};
 
 /// A lab in a scratch directory, which is taken down when the test ends, also by a panic.
@@ -45,6 +46,16 @@ pub fn environments() -> Box<dyn Environments> {
 }
 
 pub fn bring_up(catalog: &Catalog, dir: &Utf8Path, series: &str, size: u32) -> Result<Lab, LabError> {
+    bring_up_with(catalog, dir, series, size, None)
+}
+
+pub fn bring_up_with(
+    catalog: &Catalog,
+    dir: &Utf8Path,
+    series: &str,
+    size: u32,
+    dataplane: Option<Wanted>,
+) -> Result<Lab, LabError> {
     let environments = environments();
     up(&LabOptions {
         dir: dir.to_owned(),
@@ -52,6 +63,7 @@ pub fn bring_up(catalog: &Catalog, dir: &Utf8Path, series: &str, size: u32) -> R
         size,
         bulk: None,
         server_options: &[],
+        dataplane,
         catalog,
         environments: environments.as_ref(),
         progress: &|event| {

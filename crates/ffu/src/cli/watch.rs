@@ -21,10 +21,10 @@ pub struct WatchArguments {
 /// A watch in this terminal, until Ctrl-C.
 #[derive(Debug, Args)]
 pub struct WatchHere {
-    /// What is probed: a targets file (`ffu watch targets` makes one from neutron's database).
-    #[arg(long, value_name = "FILE", required_unless_present = "run")]
+    /// What is probed: a targets file (`ffu watch targets` makes one from neutron's database). A record that is gone on with has its own.
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["run", "record"])]
     pub targets: Option<Utf8PathBuf>,
-    /// The directory where everything that is seen is recorded; a record that is there is gone on with [default: none is kept].
+    /// The directory where everything that is seen is recorded; a record that is there is gone on with [default: a new one in the state directory].
     #[arg(long, value_name = "DIR")]
     pub record: Option<Utf8PathBuf>,
     /// End by itself after this: 30s, 10m, 2h [default: at Ctrl-C].

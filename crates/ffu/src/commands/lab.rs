@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use ffu_hopenv::EnvStore;
 use ffu_hosts::ServiceManager as _;
+use ffu_lab::dataplane::{Switch, Wanted};
 use ffu_lab::{Lab, LabEvent, LabOptions, Removed};
 use ffu_report::milliseconds;
 use serde_json::json;
@@ -23,7 +24,20 @@ pub fn run(places: &Places, output: Output, command: LabCommand) -> Result<Exit,
             size,
             bulk,
             server_option,
-        } => up(places, output, &at, &absolute(dir)?, (size, bulk, &server_option))?,
+            dataplane,
+            ovs,
+        } => {
+            let switch = if ovs { Switch::OpenVswitch } else { Switch::Bridge };
+            let wanted = dataplane.map(|guests| data_plane(guests, switch)).transpose()?;
+            up(
+                places,
+                output,
+                &at,
+                &absolute(dir)?,
+                (size, bulk, &server_option, wanted),
+            )?;
+        }
+        LabCommand::Fault(arguments) => super::fault::run(output, arguments)?,
         LabCommand::Fill { bytes, dir } => {
             let dir = absolute(dir)?;
             let there = Lab::open(&dir)?.fill(bytes)?;
@@ -50,12 +64,24 @@ pub fn run(places: &Places, output: Output, command: LabCommand) -> Result<Exit,
     Ok(Exit::Success)
 }
 
+/// Guests are this program again.
+fn data_plane(guests: usize, switch: Switch) -> Result<Wanted, Failure> {
+    let failed = |why: String| Failure::new(Exit::Failure, format!("the path of this program is not known: {why}"));
+    let own = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+    let own = Utf8PathBuf::from_path_buf(own).map_err(|path| failed(format!("{} is not UTF-8", path.display())))?;
+    Ok(Wanted {
+        guests,
+        program: vec![own.into_string(), "lab-guest".to_owned()],
+        switch,
+    })
+}
+
 fn up(
     places: &Places,
     output: Output,
     at: &str,
     dir: &Utf8Path,
-    (size, bulk, server_options): (u32, Option<u64>, &[String]),
+    (size, bulk, server_options, dataplane): (u32, Option<u64>, &[String], Option<Wanted>),
 ) -> Result<(), Failure> {
     let catalog = places.catalog()?;
     let series = catalog.resolve(at)?;
@@ -85,6 +111,7 @@ fn up(
         server_options,
         catalog: &catalog,
         environments: &environments,
+        dataplane,
         progress: &progress,
         stop: super::runs::stop_on_signals(output)?,
     };
@@ -107,6 +134,9 @@ fn status(places: &Places, output: Output, dir: &Utf8Path) -> Result<(), Failure
     };
     for unit in &status.units {
         let _ = writeln!(text, "  {:<20} {:<8} {}", unit.unit, unit.series.as_str(), unit.state);
+    }
+    for guest in &status.guests {
+        let _ = writeln!(text, "  {}", guest.line());
     }
     for database in &status.databases {
         let fitting = match (database.candidates.first(), database.candidates.last()) {
@@ -173,6 +203,10 @@ fn start(output: Output, dir: &Utf8Path) -> Result<(), Failure> {
             .start(&unit.unit)
             .map_err(|error| Failure::new(Exit::Failure, error))?;
         started.push(unit.unit);
+    }
+    if let Some(plane) = lab.data_plane()? {
+        plane.start_guests()?;
+        started.extend(plane.spec().guests.iter().map(|guest| guest.name.clone()));
     }
     output.result(
         format!("MariaDB and {} run", started.join(", ")),

@@ -6,6 +6,7 @@ mod config;
 mod discover;
 mod elsewhere;
 mod env;
+mod fault;
 mod lab;
 mod life;
 mod path;
@@ -44,6 +45,7 @@ pub fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Accept(choice) => runs::accept(&places, output, choice),
         Command::Watch(arguments) => watch::run(&places, output, arguments),
         Command::WatchAgent => watch::agent(),
+        Command::LabGuest { config } => fault::guest(&config),
         Command::Status(arguments) => show::status(&places, output, &arguments),
         Command::Report(arguments) => show::report(&places, output, &arguments),
         Command::Reference { what } => reference::run(output, &what),

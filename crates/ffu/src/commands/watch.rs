@@ -11,7 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use ffu_engine::{RunDirectory, StateDirectory, StopFlag};
 use ffu_live::server::{Access, ServerHandle};
 use ffu_live::terminal::{Left, ViewState};
-use ffu_model::watch::{Snapshot, Targets, Verdict};
+use ffu_model::watch::{Snapshot, Targets};
 use ffu_watch::record::{FRAMES, Reader};
 use ffu_watch::session::{self, Run, Session};
 use ffu_watch::vantage::Launch;
@@ -336,14 +336,17 @@ fn replay(output: Output, record: &Utf8Path, html: Option<&Utf8Path>) -> Result<
     Ok(told(output, &last))
 }
 
-/// Said at the end of a run that was watched.
+/// Said at the end of a run that was watched: what the watch has seen until now.
 pub fn summary(run: &RunDirectory) -> Option<String> {
-    let last = session::last(&directory(run.path()))?;
-    let verdict = session::state(&directory(run.path())).map_or(Verdict::Go, |state| state.verdict);
-    let held = if verdict == Verdict::Go {
-        ""
-    } else {
-        "; more than is tolerated"
-    };
-    Some(format!("{}{held}", ffu_live::plain::line(&last)))
+    let (place, now) = (directory(run.path()), ffu_watch::clock::now());
+    let mut last = session::last(&place)?;
+    // Its files are replaced every two seconds.
+    for _ in 0..30 {
+        if last.now >= now || living(&place).is_none() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        last = session::last(&place)?;
+    }
+    Some(ffu_live::plain::line(&last))
 }

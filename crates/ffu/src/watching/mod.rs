@@ -29,14 +29,19 @@ pub fn directory(run: &Utf8Path) -> Utf8PathBuf {
     run.join("watch")
 }
 
-/// What a watch says, if it lives.
+/// What a watch says, if it lives: it has said something lately, and its process is there.
 pub fn living(directory: &Utf8Path) -> Option<WatchState> {
     let silence = u64::try_from(SILENCE.as_nanos()).unwrap_or(u64::MAX);
     // A state from before a restart of the machine has a time that is still to come.
     session::state(directory).filter(|state| {
         let now = clock::now();
-        state.at <= now && now - state.at < silence
+        state.at <= now && now - state.at < silence && is_there(state.pid)
     })
+}
+
+fn is_there(pid: u32) -> bool {
+    let pid = i32::try_from(pid).unwrap_or(0);
+    pid > 0 && nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH)
 }
 
 /// How the watch of a run is started.

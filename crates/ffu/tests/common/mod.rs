@@ -151,22 +151,18 @@ pub struct Lab {
 impl Lab {
     #[track_caller]
     pub fn up(series: &str, size: u32) -> Self {
+        Lab::up_with(series, size, &[])
+    }
+
+    /// A lab with further options.
+    #[track_caller]
+    pub fn up_with(series: &str, size: u32, options: &[&str]) -> Self {
         let lab = Lab {
             scratch: Scratch::new(),
         };
-        let dir = lab.dir();
-        lab.scratch
-            .ffu(&[
-                "lab",
-                "up",
-                "--at",
-                series,
-                "--dir",
-                text(&dir),
-                "--size",
-                &size.to_string(),
-            ])
-            .exits(0);
+        let (dir, size) = (lab.dir(), size.to_string());
+        let arguments = ["lab", "up", "--at", series, "--dir", text(&dir), "--size", &size];
+        lab.scratch.ffu(&[&arguments, options].concat()).exits(0);
         lab
     }
 

@@ -1,0 +1,192 @@
+//! What the tests of data planes share. They need root: namespaces are real. Without it they say so and test nothing.
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ffu_hosts::StopFlag;
+use ffu_lab::dataplane::fault::{Fault, Injected, inject};
+use ffu_lab::dataplane::{
+    Cidr, DataPlane, ECHO_PORT, External, GuestSpec, NetworkSpec, Spec, Subnet, Switch, in_namespace,
+};
+use nix::time::{ClockId, clock_gettime};
+
+/// False, loudly, where the kernel would refuse.
+pub fn possible() -> bool {
+    let refused = ffu_lab::dataplane::check_possible(Switch::Bridge).err();
+    if let Some(error) = &refused {
+        let _ = writeln!(std::io::stderr(), "SKIPPED, NOTHING WAS TESTED: {error}");
+    }
+    refused.is_none()
+}
+
+/// What every test binary with a data plane has as its test `guest_program`: the guest's process is this binary again.
+pub fn be_a_guest() {
+    let last = std::env::args().next_back().unwrap_or_default();
+    if last.starts_with('/') && last.ends_with(".json") {
+        let error = ffu_lab::dataplane::run_guest(Utf8Path::new(&last)).unwrap_err();
+        panic!("{error}");
+    }
+}
+
+pub fn program() -> Vec<String> {
+    let own = std::env::current_exe().unwrap().into_os_string().into_string().unwrap();
+    vec![
+        own,
+        "--exact".to_owned(),
+        "guest_program".to_owned(),
+        "--nocapture".to_owned(),
+    ]
+}
+
+pub fn address(text: &str) -> Ipv4Addr {
+    text.parse().unwrap()
+}
+
+fn subnet(cidr: &str, gateway: &str) -> Subnet {
+    Subnet {
+        cidr: cidr.parse::<Cidr>().unwrap(),
+        gateway: address(gateway),
+    }
+}
+
+/// Four guests on two networks; the first has a floating address.
+pub fn four() -> Spec {
+    let guest = |n: u8, network: &str, ip: &str| GuestSpec {
+        name: format!("server-{n}"),
+        network: network.to_owned(),
+        address: address(ip),
+        mac: format!("fa:16:3e:00:00:{n:02x}"),
+        floating: (n == 1).then(|| address("203.0.113.20")),
+        groups: BTreeMap::from([("az".to_owned(), format!("az-{}", n % 2))]),
+    };
+    Spec {
+        prefix: "ffut".to_owned(),
+        program: program(),
+        switch: Switch::Bridge,
+        external: External {
+            subnet: subnet("203.0.113.0/24", "203.0.113.1"),
+            router: address("203.0.113.9"),
+        },
+        networks: vec![
+            NetworkSpec {
+                name: "red".to_owned(),
+                subnets: vec![subnet("10.1.0.0/16", "10.1.255.254")],
+                vantage: address("10.1.255.253"),
+            },
+            NetworkSpec {
+                name: "blue".to_owned(),
+                subnets: vec![subnet("10.2.0.0/24", "10.2.0.1")],
+                vantage: address("10.2.0.254"),
+            },
+        ],
+        guests: vec![
+            guest(1, "red", "10.1.0.2"),
+            guest(2, "blue", "10.2.0.3"),
+            guest(3, "red", "10.1.3.4"),
+            guest(4, "blue", "10.2.0.5"),
+        ],
+    }
+}
+
+/// A data plane in a scratch directory, taken down when the test ends, also by a panic.
+pub struct Plane {
+    pub dir: Utf8PathBuf,
+    scratch: tempfile::TempDir,
+}
+
+impl Plane {
+    pub fn place() -> Plane {
+        let scratch = tempfile::Builder::new().prefix("ffut-plane-").tempdir().unwrap();
+        let dir = Utf8Path::from_path(scratch.path())
+            .unwrap()
+            .canonicalize_utf8()
+            .unwrap();
+        Plane { dir, scratch }
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        let _ = DataPlane::down(&self.dir);
+    }
+}
+
+pub fn now() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).unwrap();
+    u64::try_from(time.tv_sec() * 1_000_000_000 + time.tv_nsec()).unwrap()
+}
+
+/// A datagram that was sent: when, and the nanoseconds after which it came back.
+#[derive(Clone, Copy, Debug)]
+pub struct Ping {
+    pub sent: u64,
+    pub back: Option<u64>,
+}
+
+/// Sends a datagram every 2 ms from a namespace until told to end, then waits for the last answers.
+pub fn probe(namespace: &str, to: Ipv4Addr, end: &AtomicBool) -> Vec<Ping> {
+    in_namespace(namespace, || {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.connect((to, ECHO_PORT)).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut pings: Vec<Ping> = Vec::new();
+        let mut last = None;
+        while last.is_none_or(|last: std::time::Instant| last.elapsed() < Duration::from_millis(300)) {
+            if end.load(Ordering::SeqCst) {
+                last.get_or_insert_with(std::time::Instant::now);
+            } else {
+                let number = u32::try_from(pings.len()).unwrap();
+                let sent = now();
+                // A refused datagram is a lost one.
+                let _ = socket.send(&number.to_be_bytes());
+                pings.push(Ping { sent, back: None });
+            }
+            let mut buffer = [0; 16];
+            loop {
+                match socket.recv(&mut buffer) {
+                    Ok(4) => {
+                        let ping = &mut pings[u32::from_be_bytes(buffer[..4].try_into().unwrap()) as usize];
+                        ping.back = Some(now() - ping.sent);
+                    }
+                    Ok(_) => panic!("something else came back"),
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                    // What the kernel heard of an earlier datagram.
+                    Err(_) => {}
+                }
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(pings)
+    })
+    .unwrap()
+}
+
+/// The first and the last lost datagram.
+pub fn gap(pings: &[Ping]) -> Option<(u64, u64)> {
+    let lost = || pings.iter().filter(|ping| ping.back.is_none()).map(|ping| ping.sent);
+    Some((lost().min()?, lost().max()?))
+}
+
+/// Does a fault while datagrams go to these addresses from outside.
+pub fn measured(plane: &DataPlane, fault: &Fault, milliseconds: u64, to: &[&str]) -> (Injected, Vec<Vec<Ping>>) {
+    let (end, outside) = (AtomicBool::new(false), plane.outside());
+    std::thread::scope(|scope| {
+        let probers: Vec<_> = to
+            .iter()
+            .map(|to| scope.spawn(|| probe(&outside, address(to), &end)))
+            .collect();
+        std::thread::sleep(Duration::from_millis(300));
+        let lasting = Duration::from_millis(milliseconds);
+        let done = inject(plane, fault, lasting, &StopFlag::new(), &|_| {});
+        // Longer than the kernel needs to ask for a neighbour again that it had lost.
+        std::thread::sleep(Duration::from_millis(1500));
+        end.store(true, Ordering::SeqCst);
+        let pings = probers.into_iter().map(|prober| prober.join().unwrap()).collect();
+        (done.unwrap(), pings)
+    })
+}
