@@ -24,7 +24,7 @@ use crate::{Entry, clock};
 
 /// What the engine reads: a [`WatchState`] as JSON, replaced at least once a second.
 pub const STATE: &str = "state.json";
-/// What reports read: a [`Snapshot`] as JSON, replaced every few seconds and at the end.
+/// What reports read: a [`Snapshot`] as JSON, replaced every two seconds and at the end.
 pub const SNAPSHOT: &str = "snapshot.json";
 /// The operator's acknowledgement: the number of the last breach that is acknowledged.
 pub const ACKNOWLEDGE: &str = "acknowledge";
@@ -34,7 +34,7 @@ pub const STOP: &str = "stop";
 const PACE: Duration = Duration::from_millis(100);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const CLOCKS: Duration = Duration::from_secs(10);
-const SNAPSHOTS: Duration = Duration::from_secs(5);
+const SNAPSHOTS: Duration = Duration::from_secs(2);
 const WORKLOADS: Duration = Duration::from_secs(2);
 /// Batches that may wait: agents send five a second.
 const QUEUE: usize = 256;

@@ -25,6 +25,7 @@ use ffu_model::watch::{Fate, Nanos, Notice, Outcome, Targets, Verdict, WatchStat
 
 use crate::Entry;
 use crate::judge::Judge;
+use crate::workload::GONE;
 use groups::Groups;
 use order::{Turn, Window};
 use remarks::Remarks;
@@ -39,6 +40,9 @@ pub const SETTLING: Nanos = 5_000_000_000;
 const TRAVEL: Nanos = 500_000_000;
 /// Sweeping more often than this brings nothing.
 const PACE: Nanos = 50_000_000;
+/// After a stall of its prober a fate may come so much later than usual: what is unanswered is held for a while, and what was not
+/// sent is told at once.
+const PATIENCE: Nanos = 1_500_000_000;
 /// A fate that has not come when the vantage point is silent for so long will not come.
 const GIVEN_UP: Nanos = 10_000_000_000;
 const STRETCHES: usize = 600;
@@ -55,6 +59,8 @@ pub struct Tally {
     began: Nanos,
     run: Option<String>,
     timeout: Nanos,
+    /// A target has so long for its first answer, [`SETTLING`] at least: those that are probed seldom have two probes for it.
+    settling: Nanos,
     keep: usize,
     /// The latest instant that anything told of.
     clock: Nanos,
@@ -66,6 +72,8 @@ pub struct Tally {
     vantage: Vec<u16>,
     /// The latest instant told by each vantage point.
     vantage_clock: Vec<Nanos>,
+    /// By name: until when its fates may be late because its prober stood still.
+    patience: HashMap<String, Nanos>,
     /// Targets whose window holds something.
     blocked: Vec<u32>,
     turns: Vec<Turn>,
@@ -90,13 +98,15 @@ impl Tally {
         for target in &targets.targets {
             let interval = u64::from(target.interval_ms.unwrap_or(targets.interval_ms).max(1)) * 1_000_000;
             tracks.push(Track::new(interval));
-            caps.push(u16::try_from((2 * timeout / interval + 32).min(4096)).unwrap_or(4096));
+            caps.push(u16::try_from(((2 * timeout + 2 * PATIENCE) / interval + 32).min(4096)).unwrap_or(4096));
             let next = u16::try_from(vantages.len()).unwrap_or(u16::MAX);
             vantage.push(*vantages.entry(&target.vantage).or_insert(next));
         }
         let vantage_clock = vec![began; vantages.len()];
+        let longest = tracks.iter().map(|track| track.interval).max().unwrap_or(0);
         Tally {
             timeout,
+            settling: SETTLING.max(2 * longest + timeout),
             keep: (ALL_OUTAGES_KEPT / count.max(1)).clamp(4, OUTAGES_KEPT),
             clock: began,
             swept: began,
@@ -105,6 +115,7 @@ impl Tally {
             caps,
             vantage,
             vantage_clock,
+            patience: HashMap::new(),
             blocked: Vec::new(),
             turns: Vec::new(),
             pending: Vec::new(),
@@ -231,7 +242,7 @@ impl Tally {
     }
 
     fn settling_end(&self) -> Nanos {
-        self.judge.baseline_end().max(self.began.saturating_add(SETTLING))
+        self.judge.baseline_end().max(self.began.saturating_add(self.settling))
     }
 
     fn take_notice(&mut self, notice: &Notice) {
@@ -239,6 +250,10 @@ impl Tally {
             Notice::Stalled { vantage, from, to } => {
                 self.clock = self.clock.max(*to);
                 self.remarks.stalled(vantage, *from, *to);
+                if self.targets.targets.iter().any(|target| target.vantage == *vantage) {
+                    let until = self.patience.entry(vantage.clone()).or_default();
+                    *until = to.saturating_add(PATIENCE).max(*until);
+                }
             }
             Notice::Blind { vantage, from, to, why } => {
                 self.clock = self.clock.max(to.unwrap_or(*from));
@@ -303,9 +318,13 @@ impl Tally {
         let known = self.identities.entry(target).or_default();
         if let Some(before) = known.get_mut(kind) {
             if before != value {
+                // One that is gone was counted then, whoever comes in its place.
+                let was_gone = before == GONE;
                 value.clone_into(before);
-                self.tracks[target as usize].restarts += 1;
-                self.note(target, at, Kind::Restart);
+                if !was_gone {
+                    self.tracks[target as usize].restarts += 1;
+                    self.note(target, at, Kind::Restart);
+                }
             }
         } else if known.len() < KINDS {
             known.insert(kind.to_owned(), value.to_owned());

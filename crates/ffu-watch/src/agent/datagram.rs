@@ -17,6 +17,9 @@ use super::{dns, wire};
 use crate::Entry;
 use crate::error::WatchError;
 
+/// A call that sends and takes longer leaves it open when each probe went out: that is told, in nanoseconds.
+const MISDATED: Nanos = 20_000_000;
+
 /// A target: 40 bytes, because there may be a lot.
 struct Slot {
     address: IpAddr,
@@ -227,6 +230,13 @@ impl Engine for Datagrams {
             }
             for port in &mut self.ports {
                 flush(port, &mut self.lanes, &mut out);
+                if let Some((from, to)) = port.stood.take() {
+                    // Round trips of what was sent then are not known, and if it was long, not even when it was sent.
+                    pulse.trouble.blurred = pulse.trouble.blurred.max(to);
+                    if to - from > MISDATED {
+                        out.push(super::engine::stalled(&self.vantage, from, to));
+                    }
+                }
             }
             shared.give(&mut out);
             super::engine::rest(now, self.lanes.iter().map(Lane::due).min());

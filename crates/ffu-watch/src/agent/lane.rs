@@ -61,6 +61,9 @@ const PENDING: u64 = 0;
 const ANSWERED: u64 = 1 << 62;
 const OVER: u64 = 2 << 62;
 
+/// An answer that came so long before its probe was sent, in nanoseconds, tells that the latter was dated too late.
+const MISDATED: Nanos = 100_000;
+
 /// All targets with one interval.
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -213,7 +216,10 @@ impl Lane {
         let target = self.members[(counter % self.count()) as usize].index;
         match self.slot(counter).map(|slot| *slot & !TIME) {
             Some(PENDING) => {
-                let (rtt, blurred) = (at.saturating_sub(sent).max(1000), sent < trouble.blurred);
+                // The prober stood still in the call that sent a batch: it was sent before its answer came, whatever was taken down.
+                let misdated = at + MISDATED < sent;
+                let sent = if misdated { at / 1000 * 1000 } else { sent };
+                let (rtt, blurred) = (at.saturating_sub(sent).max(1000), misdated || sent < trouble.blurred);
                 if rtt > timeout && !blurred {
                     return; // It is lost, as soon as it is looked at.
                 }
@@ -287,6 +293,8 @@ impl Lane {
 #[derive(Debug)]
 pub(crate) struct Pulse {
     last: Nanos,
+    /// When the first stall of those that follow close upon each other was over.
+    held_since: Nanos,
     /// What follows from the stalls so far.
     pub trouble: Trouble,
 }
@@ -297,10 +305,14 @@ pub(crate) const STALL: Nanos = 50_000_000;
 /// After a stall nothing times out for as long as it was, but at most this, in nanoseconds.
 pub(crate) const HOLD: Nanos = 200_000_000;
 
+/// However many stalls follow close upon each other, nothing is held longer than this, in nanoseconds.
+const MAX_HOLD: Nanos = 1_000_000_000;
+
 impl Pulse {
     pub(crate) fn new(now: Nanos) -> Pulse {
         Pulse {
             last: now,
+            held_since: now,
             trouble: Trouble::default(),
         }
     }
@@ -314,7 +326,10 @@ impl Pulse {
         }
         self.trouble.blurred = now;
         // The machine may have stood still as a whole: what was on the way gets a moment to come in.
-        self.trouble.hold = now + gap.min(HOLD);
+        if from > self.trouble.hold {
+            self.held_since = now;
+        }
+        self.trouble.hold = (now + gap.min(HOLD)).min(self.held_since + MAX_HOLD);
         Some((from, now))
     }
 

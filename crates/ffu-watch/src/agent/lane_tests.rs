@@ -94,6 +94,28 @@ fn duplicates_reordering_and_late_answers_are_told_apart() {
 }
 
 #[test]
+fn a_probe_was_sent_before_its_answer_came() {
+    let (mut lane, mut out) = (lane(1), Vec::new());
+    let tick = lane.take(0, &mut out).expect("due");
+    // What was taken down is 12 ms behind the truth, and its answer was there meanwhile.
+    lane.sent(tick.counter, 12 * MS);
+    lane.answer(tick.counter, MS / 2, Trouble::default(), true, &mut out);
+    let outcome = Outcome::Answered {
+        rtt: 1000,
+        blurred: true,
+    };
+    assert_eq!(
+        fates(&out),
+        [Fate {
+            target: 10,
+            seq: 5,
+            sent: MS / 2,
+            outcome
+        }]
+    );
+}
+
+#[test]
 fn an_own_stall_is_no_loss() {
     let (mut lane, mut out) = (lane(1), Vec::new());
     let mut pulse = Pulse::new(0);
@@ -121,6 +143,25 @@ fn an_own_stall_is_no_loss() {
         fates[1..].iter().all(|fate| fate.outcome == Outcome::Unsent),
         "{fates:?}"
     );
+}
+
+#[test]
+fn one_stall_after_the_other_does_not_keep_what_is_lost() {
+    let mut pulse = Pulse::new(0);
+    let holds: Vec<(u64, u64)> = (1..40)
+        .map(|turn| {
+            let now = turn * 60 * MS;
+            pulse.pass(now, false).expect("a stall");
+            (now, pulse.trouble.hold)
+        })
+        .collect();
+    assert_eq!(holds[0], (60 * MS, 120 * MS));
+    let told: Vec<u64> = holds
+        .iter()
+        .filter(|(now, hold)| now >= hold)
+        .map(|(now, _)| *now)
+        .collect();
+    assert_eq!(told, [1020 * MS, 2100 * MS], "about once a second");
 }
 
 #[test]

@@ -22,6 +22,9 @@ pub(crate) const BATCH: usize = 64;
 /// Batches that are read at once at most.
 const BATCHES: u32 = 2000;
 
+/// A call that sends takes so long only if the prober stood still meanwhile, in nanoseconds.
+const SLOW: Nanos = 5_000_000;
+
 /// Bytes read of a message; all that counts is at its beginning.
 const READ: usize = 512;
 
@@ -62,6 +65,8 @@ pub(crate) struct Port {
     used: usize,
     buffers: Vec<[u8; READ]>,
     drops: u32,
+    /// From when until when the prober last stood still in a call that sends; taken by whoever tells it.
+    pub stood: Option<(Nanos, Nanos)>,
 }
 
 impl Port {
@@ -104,6 +109,9 @@ impl Port {
             match send(&self.socket, rest) {
                 Ok(count) => {
                     let after = clock::now();
+                    if after.saturating_sub(before) > SLOW {
+                        self.stood = Some((before, after));
+                    }
                     for (number, queued) in rest.iter().take(count).enumerate() {
                         tell(
                             queued.lane,
@@ -262,11 +270,12 @@ fn send(socket: &Socket, queue: &[Queued]) -> Result<usize, Errno> {
     Ok(sent.count().max(1))
 }
 
-/// When one message of a batch went out. If the call took long, the prober stood still before or in it: then the end counts.
+/// When one message of a batch went out. If the call took long, the prober stood still: the kernel lets others run when a call
+/// returns, after all was sent, so that the beginning counts.
 fn between(before: Nanos, after: Nanos, number: usize, count: usize) -> Nanos {
     let took = after.saturating_sub(before);
-    if took > 5_000_000 {
-        after
+    if took > SLOW {
+        before
     } else {
         before + took * number as u64 / count.max(1) as u64
     }

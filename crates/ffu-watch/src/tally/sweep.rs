@@ -2,7 +2,7 @@
 
 use ffu_model::watch::Nanos;
 
-use super::{Event, GIVEN_UP, Kind, Tally};
+use super::{Event, GIVEN_UP, Kind, PATIENCE, Tally};
 
 impl Tally {
     /// Gives up fates that will not come, of blocked targets for which `hopeless` is true (given when the first that waits was
@@ -28,9 +28,16 @@ impl Tally {
         let lag = self.lag();
         self.release(|tally, target, since| {
             let heard = tally.vantage_clock[usize::from(tally.vantage[target as usize])];
-            since.saturating_add(lag) <= heard || since.saturating_add(lag + GIVEN_UP) <= tally.clock
+            let vantage = &tally.targets.targets[target as usize].vantage;
+            let patient = tally.patience.get(vantage).is_some_and(|until| heard < *until);
+            since.saturating_add(lag) <= heard && !patient || since.saturating_add(lag + GIVEN_UP) <= tally.clock
         });
-        let until = self.clock.saturating_sub(lag).max(self.swept);
+        let late = if self.patience.values().any(|until| self.clock < *until) {
+            PATIENCE
+        } else {
+            0
+        };
+        let until = self.clock.saturating_sub(lag + late).max(self.swept);
         let mut pending = std::mem::take(&mut self.pending);
         let (mut due, later): (Vec<Event>, Vec<Event>) = pending.drain(..).partition(|event| event.at < until);
         self.pending = later;

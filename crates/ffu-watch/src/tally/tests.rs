@@ -82,6 +82,86 @@ fn shot(tally: &Tally) -> ffu_model::watch::Snapshot {
 }
 
 #[test]
+fn what_is_lost_before_a_stall_of_the_prober_is_told_after_it_and_counted() {
+    let mut targets = targets(1);
+    targets.interval_ms = 20;
+    let fate = |slot: u64, outcome| {
+        let (target, seq, sent) = (0, slot as u32, BEGAN + slot * 20 * MS);
+        Entry::Fate(Fate {
+            target,
+            seq,
+            sent,
+            outcome,
+        })
+    };
+    let answered = |slot| {
+        fate(
+            slot,
+            Outcome::Answered {
+                rtt: 300_000,
+                blurred: false,
+            },
+        )
+    };
+    // Lost from 19.5 s on; the prober stands still from 20 s to 22 s, tells at once what it did not send, and then what was lost.
+    let mut tally = Tally::new(targets, BEGAN, None);
+    (0..975).for_each(|slot| tally.take(&answered(slot)));
+    tally.take(&Entry::Notice(Notice::Stalled {
+        vantage: Targets::HERE.to_owned(),
+        from: BEGAN + 20_000 * MS,
+        to: BEGAN + 22_000 * MS,
+    }));
+    (1000..1100).for_each(|slot| tally.take(&fate(slot, Outcome::Unsent)));
+    (1100..1110).for_each(|slot| tally.take(&answered(slot)));
+    tally.advance(BEGAN + 22_400 * MS);
+    (975..1000).for_each(|slot| tally.take(&fate(slot, Outcome::Lost)));
+    (1110..1400).for_each(|slot| tally.take(&answered(slot)));
+    tally.advance(BEGAN + 30 * SECOND);
+    let seen = shot(&tally);
+    assert_eq!((seen.totals.lost, seen.totals.outages), (25, 1), "{:?}", seen.remarks);
+    let outage = &seen.targets[0].outages[0];
+    assert_eq!(
+        (outage.begin, outage.end),
+        (BEGAN + 19_500 * MS, Some(BEGAN + 22_000 * MS))
+    );
+    assert!(
+        outage.partly_blind && seen.remarks.iter().all(|remark| !remark.contains("left out")),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn targets_that_are_probed_seldom_are_not_set_aside_before_their_first_probe() {
+    let mut targets = targets(2);
+    targets.budgets.baseline_s = 1;
+    targets.interval_ms = 10_000;
+    let mut tally = Tally::new(targets, BEGAN, None);
+    let fate = |seq, sent, outcome| {
+        Entry::Fate(Fate {
+            target: 0,
+            seq,
+            sent,
+            outcome,
+        })
+    };
+    tally.advance(BEGAN + 9 * SECOND);
+    let outcome = Outcome::Answered {
+        rtt: 300_000,
+        blurred: false,
+    };
+    tally.take(&fate(0, BEGAN + 9 * SECOND, outcome));
+    tally.take(&fate(1, BEGAN + 19 * SECOND, outcome));
+    tally.advance(BEGAN + 30 * SECOND);
+    let seen = shot(&tally);
+    assert_eq!((seen.totals.targets, seen.totals.probes), (1, 2), "{:?}", seen.remarks);
+    assert!(
+        seen.remarks[0].contains("1 targets never answered"),
+        "{:?}",
+        seen.remarks
+    );
+}
+
+#[test]
 fn an_outage_is_charged_to_its_step_and_breaches_the_default_budget() {
     let mut entries = fates(20, 40, |target, slot| target < 4 && (200..207).contains(&slot));
     entries.insert(0, (0, step("quiet", "freeze", 15_000, Some(19_000))));
@@ -211,7 +291,10 @@ fn restarts_streams_duplicates_and_reordering_are_counted() {
         identity("a", 21),
         identity("a", 22),
         identity("gone", 23),
+        // The same restart.
         identity("b", 24),
+        // Another one, so quick that nobody saw it gone.
+        identity("c", 26),
         Entry::Notice(Notice::Duplicate { target: 0, at }),
         Entry::Notice(Notice::Reordered { target: 0, at }),
         Entry::Notice(Notice::StreamBroke {

@@ -38,6 +38,7 @@ impl Port {
             used: 0,
             buffers: vec![[0; READ]; BATCH],
             drops: 0,
+            stood: None,
         })
     }
 

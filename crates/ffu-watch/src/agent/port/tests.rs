@@ -20,7 +20,7 @@ fn a_stepped_wall_clock_does_not_move_arrivals() {
 #[test]
 fn send_times_are_spread_over_the_call() {
     assert_eq!((between(100, 200, 0, 4), between(100, 200, 3, 4)), (100, 175));
-    assert_eq!(between(0, 9_000_000, 0, 4), 9_000_000);
+    assert_eq!(between(0, 9_000_000, 0, 4), 0);
 }
 
 #[test]
