@@ -1,0 +1,504 @@
+//! `ffu watch` by itself, the real program with real probes on the loopback interface: killed, stopped, starved, asked for too much.
+//! What needs root (a small disk, network namespaces) says so where it skips.
+
+#![allow(clippy::print_stderr)]
+
+mod common;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Ran, Scratch, text};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+const MS: u64 = 1_000_000;
+
+/// Targets on the loopback interface, each an address of its own.
+fn targets(scratch: &Scratch, count: usize, interval_ms: u32) -> PathBuf {
+    let mut toml = format!("interval_ms = {interval_ms}\ntimeout_ms = 500\n[budgets]\nbaseline_s = 1\n");
+    for number in 0..count {
+        let (high, middle, low) = (number / 62_500 + 1, number / 250 % 250, number % 250 + 1);
+        toml.push_str(&format!(
+            "[[targets]]\nname = \"t{number}\"\naddress = \"127.{high}.{middle}.{low}\"\n"
+        ));
+    }
+    let path = scratch.path("targets.toml");
+    std::fs::write(&path, toml).unwrap();
+    path
+}
+
+/// A watch in the background. It is ended with the test.
+struct Watch {
+    child: Child,
+    record: PathBuf,
+}
+
+impl Watch {
+    fn start(scratch: &Scratch, targets: Option<&Path>, more: &[&str]) -> Watch {
+        let record = scratch.path("record");
+        let mut command = scratch.command(&["watch", "--plain", "--record", text(&record)]);
+        if let Some(targets) = targets {
+            command.args(["--targets", text(targets)]);
+        }
+        let (out, err) = (scratch.path("out"), scratch.path("err"));
+        command.args(more).stdout(std::fs::File::create(out).unwrap());
+        let child = command.stderr(std::fs::File::create(err).unwrap()).spawn().unwrap();
+        let watch = Watch { child, record };
+        let id = watch.child.id();
+        until("a state of the watch", || {
+            watch.state().is_some_and(|state| state["pid"] == id)
+        });
+        watch
+    }
+
+    fn state(&self) -> Option<Value> {
+        serde_json::from_slice(&std::fs::read(self.record.join("state.json")).ok()?).ok()
+    }
+
+    fn seen(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(self.record.join("snapshot.json")).unwrap()).unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// Its agent.
+    fn agent(&self) -> Pid {
+        let mut found = None;
+        until("an agent", || {
+            let path = format!("/proc/{0}/task", self.child.id());
+            for thread in std::fs::read_dir(path).unwrap().flatten() {
+                let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+                found = found.or_else(|| children.split_whitespace().next().map(|id| id.parse().unwrap()));
+            }
+            found.is_some()
+        });
+        Pid::from_raw(found.unwrap())
+    }
+
+    /// Ends it as Ctrl-C does; its exit code.
+    fn end(mut self) -> (i32, Value) {
+        self.signal(Signal::SIGINT);
+        let code = self.child.wait().unwrap().code().unwrap();
+        (code, self.seen())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[track_caller]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not come to pass");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn sleep(ms: u64) {
+    std::thread::sleep(Duration::from_millis(ms));
+}
+
+fn remarks(seen: &Value) -> String {
+    seen["remarks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|remark| format!("{remark}\n"))
+        .collect()
+}
+
+fn now() -> u64 {
+    ffu_watch::clock::now()
+}
+
+#[test]
+fn a_watch_that_was_killed_goes_on_and_its_gap_is_blind_and_not_lost() {
+    let scratch = Scratch::new();
+    let targets = targets(&scratch, 20, 50);
+    let first = Watch::start(&scratch, Some(&targets), &[]);
+    sleep(3000);
+    let agent = first.agent();
+    let killed = now();
+    first.signal(Signal::SIGKILL);
+    drop(first);
+    until("the end of its agent", || kill(agent, None).is_err());
+    sleep(1500);
+    let again = now();
+    let second = Watch::start(&scratch, None, &[]);
+    sleep(3000);
+    let (code, seen) = second.end();
+    assert_eq!(code, 0, "{seen}");
+    let totals = &seen["totals"];
+    assert_eq!(
+        (&totals["lost"], &totals["outages"]),
+        (&0.into(), &0.into()),
+        "{totals}"
+    );
+    // Both halves are there, and nothing else: 20 Hz and 20 targets for six seconds.
+    let probes = totals["probes"].as_u64().unwrap();
+    assert!((1600..3200).contains(&probes), "{totals}");
+    assert!(
+        remarks(&seen).contains("the watch itself was gone"),
+        "{}",
+        remarks(&seen)
+    );
+    let began = seen["began"].as_u64().unwrap();
+    assert!(began < killed && seen["now"].as_u64().unwrap() > again);
+    for bucket in seen["timeline"].as_array().unwrap() {
+        let from = bucket["from"].as_u64().unwrap();
+        if from > killed + 100 * MS && from + 1000 * MS < again {
+            assert_eq!(bucket["probes"], 0, "{bucket}");
+        }
+    }
+    // The record read again says the same.
+    let record = scratch.path("record");
+    let replayed = scratch
+        .ffu(&["--json", "watch", "replay", text(&record)])
+        .exits(0)
+        .json();
+    let figures = &replayed["figures"];
+    assert_eq!(figures["totals"], seen["totals"], "{figures}");
+    // And a second watch on a record that is written to is refused.
+    let third = Watch::start(&scratch, None, &[]);
+    scratch
+        .ffu(&["watch", "--plain", "--record", text(&record)])
+        .exits(3)
+        .says("another watch writes to it")
+        .says("next:");
+    drop(third);
+}
+
+#[test]
+fn a_killed_agent_and_a_stopped_watch_are_no_loss() {
+    let scratch = Scratch::new();
+    let targets = targets(&scratch, 20, 50);
+    let watch = Watch::start(&scratch, Some(&targets), &[]);
+    sleep(2500);
+    let agent = watch.agent();
+    kill(agent, Signal::SIGKILL).unwrap();
+    sleep(2500);
+    assert_ne!(watch.agent(), agent);
+    watch.signal(Signal::SIGSTOP);
+    let stopped = now();
+    sleep(3000);
+    watch.signal(Signal::SIGCONT);
+    let went_on = now();
+    sleep(2500);
+    let (code, seen) = watch.end();
+    assert_eq!((code, &seen["totals"]["lost"]), (0, &0.into()), "{seen}");
+    assert!(
+        remarks(&seen).contains("vantage point here was blind"),
+        "{}",
+        remarks(&seen)
+    );
+    assert!(remarks(&seen).contains("signal: 9"), "{}", remarks(&seen));
+    // The agent went on while the watch stood still, and all that it saw came home.
+    let inside: u64 = seen["timeline"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|bucket| (stopped..went_on).contains(&bucket["from"].as_u64().unwrap()))
+        .map(|bucket| bucket["probes"].as_u64().unwrap())
+        .sum();
+    assert!(
+        inside > 20 * 20,
+        "{inside} probes of the time in which the watch stood still"
+    );
+}
+
+#[test]
+fn time_exit_codes_and_bad_files() {
+    let scratch = Scratch::new();
+    let good = targets(&scratch, 3, 50);
+    let begun = Instant::now();
+    scratch
+        .ffu(&["watch", "--plain", "--targets", text(&good), "--for", "2s"])
+        .exits(0)
+        .says("recorded in");
+    assert!((2..30).contains(&begun.elapsed().as_secs()));
+    scratch.ffu(&["watch"]).exits(2).says("--targets");
+    let new = scratch.path("new");
+    scratch
+        .ffu(&["watch", "--record", text(&new)])
+        .exits(3)
+        .says("no record to go on with")
+        .says("--targets");
+    scratch
+        .ffu(&["watch", "--targets", text(&good), "--for", "soon"])
+        .exits(2)
+        .says("10m");
+    let bad = scratch.path("bad.toml");
+    for (toml, word) in [
+        ("", "no target"),
+        ("[[targets]]\nname = \"a\"\naddress = \"nowhere\"\n", "bad.toml:3"),
+        (
+            "interval_ms = 5\n[[targets]]\nname = \"a\"\naddress = \"127.0.0.1\"\n",
+            "outside 20 to 60000",
+        ),
+        (
+            "[[targets]]\nname = \"a\"\naddress = \"127.0.0.1\"\nvantage = \"far\"\n",
+            "[vantages.far]",
+        ),
+        (
+            "[[targets]]\nname = \"a\"\naddress = \"127.0.0.1\"\ncolour = 1\n",
+            "colour",
+        ),
+    ] {
+        std::fs::write(&bad, toml).unwrap();
+        scratch
+            .ffu(&["watch", "--plain", "--targets", text(&bad)])
+            .exits(3)
+            .says(word)
+            .says("next:");
+    }
+    scratch
+        .ffu(&["watch", "--targets", text(&scratch.path("gone.toml"))])
+        .exits(3)
+        .says("gone.toml");
+    let empty = scratch.path("empty");
+    std::fs::create_dir(&empty).unwrap();
+    scratch
+        .ffu(&["watch", "show", "--plain", "--record", text(&empty)])
+        .exits(3)
+        .says("no record of a watch");
+}
+
+#[test]
+fn a_running_watch_is_shown_served_acknowledged_and_stopped() {
+    let scratch = Scratch::new();
+    let path = targets(&scratch, 3, 50);
+    // A listener that goes away is an outage, and a breach.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let more = format!(
+        "[[targets]]\nname = \"door\"\naddress = \"127.0.0.1\"\nprobe = {{ type = \"tcp-connect\", port = {port} }}\n"
+    );
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(more.as_bytes()).unwrap();
+    let mut watch = Watch::start(&scratch, Some(&path), &["--listen", "127.0.0.1:0"]);
+    let record = watch.record.clone();
+    let door = std::thread::spawn(move || {
+        let until = Instant::now() + Duration::from_secs(8);
+        listener.set_nonblocking(true).unwrap();
+        while Instant::now() < until {
+            drop(listener.accept());
+            sleep(2);
+        }
+    });
+    let mut url = String::new();
+    until("an address", || {
+        let out = std::fs::read_to_string(scratch.path("out")).unwrap();
+        url = out
+            .lines()
+            .find_map(|line| line.strip_prefix("live page: http://"))
+            .unwrap_or_default()
+            .to_owned();
+        !url.is_empty()
+    });
+    let address = url.trim_end_matches('/').to_owned();
+    let ask = |path: &str| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    assert!(ask("/").starts_with("HTTP/1.1 200") && ask("/").contains("<html"));
+    until("metrics", || ask("/metrics").contains("ffu_"));
+    scratch
+        .ffu(&["watch", "show", "--plain", "--record", text(&record)])
+        .exits(0)
+        .says("targets");
+    scratch
+        .ffu(&["watch", "acknowledge", "--record", text(&record)])
+        .exits(0)
+        .says("nothing to acknowledge");
+    door.join().unwrap();
+    until("a breach", || {
+        !watch.state().unwrap()["breaches"].as_array().unwrap().is_empty()
+    });
+    assert_eq!(watch.state().unwrap()["verdict"], "hold");
+    scratch
+        .ffu(&["watch", "show", "--plain", "--record", text(&record)])
+        .exits(4);
+    scratch
+        .ffu(&["watch", "acknowledge", "--record", text(&record)])
+        .exits(0)
+        .says("acknowledged");
+    until("go", || watch.state().unwrap()["verdict"] == "go");
+    scratch
+        .ffu(&["watch", "stop", "--record", text(&record)])
+        .exits(0)
+        .says("has ended");
+    assert_eq!(
+        watch.child.wait().unwrap().code(),
+        Some(0),
+        "what was acknowledged is no failure"
+    );
+    scratch
+        .ffu(&["watch", "stop", "--record", text(&record)])
+        .exits(0)
+        .says("no watch runs");
+    scratch
+        .ffu(&["watch", "acknowledge", "--record", text(&record)])
+        .exits(4)
+        .says("next:");
+}
+
+#[test]
+fn too_many_targets_are_refused_with_an_interval_that_works() {
+    let scratch = Scratch::new();
+    let many = targets(&scratch, 100_000, 100);
+    let refused = scratch
+        .ffu(&["watch", "--plain", "--targets", text(&many), "--for", "3s"])
+        .exits(3);
+    let interval: u32 = refused
+        .err
+        .split("interval_ms to ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next())
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_else(|| panic!("{}", refused.err));
+    assert!(
+        refused.err.contains("100000 targets need 1000000 packets a second"),
+        "{}",
+        refused.err
+    );
+    // What it names is taken. (What a shared machine can really send in time is no matter of this test: a longer interval runs.)
+    let works = targets(&scratch, 100_000, interval);
+    let ran = scratch.ffu(&["--json", "watch", "--targets", text(&works), "--for", "2s"]);
+    assert!(!ran.err.contains("packets a second"), "{}", ran.err);
+    let easy = targets(&scratch, 100_000, 10_000);
+    let ran = scratch
+        .ffu(&["--json", "watch", "--targets", text(&easy), "--for", "14s"])
+        .exits(0);
+    let totals = &ran.json()["figures"]["totals"];
+    assert_eq!(
+        (&totals["targets"], &totals["outages"]),
+        (&100_000.into(), &0.into()),
+        "{totals}"
+    );
+    assert!(totals["probes"].as_u64().unwrap() > 100_000, "{totals}");
+}
+
+#[test]
+fn too_few_open_files_are_said_with_the_number() {
+    let scratch = Scratch::new();
+    let path = scratch.path("streams.toml");
+    let stream = |number| {
+        format!(
+            "[[targets]]\nname = \"s{number}\"\naddress = \"127.0.0.1\"\nprobe = {{ type = \"tcp-stream\", port = 9 }}\n"
+        )
+    };
+    std::fs::write(&path, (0..300).map(stream).collect::<String>()).unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -n 128; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_ffu")])
+        .args(["watch", "--plain", "--targets", text(&path), "--for", "3s"])
+        .current_dir(scratch.path(""))
+        .env("XDG_STATE_HOME", scratch.path("state"));
+    let ran = Ran::of(&command.output().unwrap());
+    assert!(
+        ran.err
+            .contains("300 TCP and HTTP targets need up to 364 open files, the limit is 128")
+            || ran
+                .out
+                .contains("300 TCP and HTTP targets need up to 364 open files, the limit is 128"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_full_disk_ends_the_record_and_not_the_watch() {
+    let scratch = Scratch::new();
+    let disk = scratch.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let path = targets(&scratch, 200, 20);
+    // A disk of its own, in a mount namespace that ends with the watch.
+    let script = "mount -t tmpfs -o size=160k none \"$1\" && shift && exec \"$0\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_ffu"), text(&disk)])
+        .args(["--json", "watch", "--record"])
+        .arg(disk.join("record"))
+        .args(["--targets", text(&path), "--for", "8s"])
+        .env("XDG_STATE_HOME", scratch.path("state"))
+        .stdin(Stdio::null())
+        .process_group(0);
+    let ran = Ran::of(&command.output().unwrap());
+    if ran.err.contains("unshare failed") || ran.err.contains("permission denied") {
+        eprintln!("SKIPPED: mounting is not allowed here (needs root)");
+        return;
+    }
+    let ran = ran.exits(0);
+    let figures = &ran.json()["figures"];
+    assert!(
+        remarks(figures).contains("nothing is recorded any more") && remarks(figures).contains("No space left"),
+        "{}",
+        remarks(figures)
+    );
+    // Eight seconds of 10,000 probes a second do not fit, and were measured all the same.
+    assert!(
+        figures["totals"]["probes"].as_u64().unwrap() > 20_000,
+        "{}",
+        figures["totals"]
+    );
+    assert_eq!(figures["totals"]["outages"], 0, "{}", figures["totals"]);
+}
+
+#[test]
+fn an_address_that_vanishes_is_one_outage_without_end() {
+    let space = format!("ffut-wa{}", std::process::id());
+    let ip = |arguments: &[&str]| Command::new("ip").args(arguments).output().unwrap().status.success();
+    if !ip(&["netns", "add", &space]) {
+        eprintln!("SKIPPED: the kernel does not allow network namespaces here (needs root)");
+        return;
+    }
+    let scratch = Scratch::new();
+    let path = scratch.path("targets.toml");
+    let toml = format!(
+        "interval_ms = 50\ntimeout_ms = 500\n[budgets]\nbaseline_s = 1\non_breach = \"continue\"\n[vantages.space]\ntype = \"netns\"\nname = \"{space}\"\n\
+         [[targets]]\nname = \"stays\"\naddress = \"10.79.0.1\"\nvantage = \"space\"\n[[targets]]\nname = \"goes\"\naddress = \"10.79.0.2\"\nvantage = \"space\"\n"
+    );
+    std::fs::write(&path, toml).unwrap();
+    assert!(ip(&["-n", &space, "link", "set", "lo", "up"]));
+    assert!(ip(&["-n", &space, "addr", "add", "10.79.0.1/32", "dev", "lo"]));
+    assert!(ip(&["-n", &space, "addr", "add", "10.79.0.2/32", "dev", "lo"]));
+    let watch = Watch::start(&scratch, Some(&path), &[]);
+    sleep(3000);
+    let before = now();
+    assert!(ip(&["-n", &space, "addr", "del", "10.79.0.2/32", "dev", "lo"]));
+    let after = now();
+    sleep(3000);
+    let (code, seen) = watch.end();
+    assert!(ip(&["netns", "del", &space]));
+    assert_eq!(code, 4, "a budget was exceeded");
+    let worst = &seen["targets"][0];
+    assert_eq!(
+        (&worst["name"], &worst["out"]),
+        (&"goes".into(), &true.into()),
+        "{worst}"
+    );
+    let outages = worst["outages"].as_array().unwrap();
+    assert!(outages.len() == 1 && outages[0]["end"].is_null(), "{worst}");
+    let begin = outages[0]["begin"].as_u64().unwrap();
+    assert!((before..after + 90 * MS).contains(&begin), "{before} {after} {begin}");
+    assert_eq!(seen["targets"][1]["totals"]["lost"], 0, "{seen}");
+}
