@@ -16,7 +16,8 @@ client = f"--defaults-file={lab}/mariadb/client.cnf"
 def run(*command):
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        sys.exit(f"{done.stdout}\n{' '.join(command)} ended with {done.returncode}")
+        failed = [f"{event['step']}: {event['detail']}" for event in outcomes() if event["result"] == "failed"]
+        sys.exit("\n".join([done.stdout, *failed, f"{' '.join(command)} ended with {done.returncode}"]))
     return done.stdout
 
 
@@ -53,17 +54,16 @@ def dump_and_load(load):
     return took, loaded
 
 
+def outcomes():
+    """How every step of the last run went."""
+    journals = sorted(work.glob("state/**/journal.jsonl"), key=lambda path: path.stat().st_mtime)
+    events = [json.loads(line) for line in journals[-1].read_text().splitlines()] if journals else []
+    return [event for event in events if event["event"] == "outcome"]
+
+
 def steps():
     """Seconds of every step of the last run that ended well."""
-    journals = sorted(work.glob("state/**/journal.jsonl"), key=lambda path: path.stat().st_mtime)
-    found = {}
-    for line in journals[-1].read_text().splitlines():
-        event = json.loads(line)
-        kind = event.get("kind", event)
-        kind = kind if isinstance(kind, dict) else event
-        if "duration_ms" in kind and kind.get("result") in ("succeeded", "warned"):
-            found[kind["step"]] = (kind["duration_ms"] / 1000, kind.get("figures", {}), kind.get("detail", ""))
-    return found
+    return {event["step"]: event["duration_ms"] / 1000 for event in outcomes() if event["result"] in ("succeeded", "warned")}
 
 
 def measure(size, load):
@@ -79,23 +79,25 @@ def measure(size, load):
     run(ffu, "run", plan, "--yes")
     run(ffu, "rollback", "--yes")
     took = steps()
-    early, inside = took["prepare.checkpoint"][0], took["checkpoint"][0]
-    back = next(value for name, value in took.items() if name.startswith("rollback") and "database" in name)
-    row = dict(size=size, mib=total >> 20, tables=tables, dump=dumped, load=loaded, early=early, inside=inside, back=back[0],
-               late_rows=took["checkpoint"][1].get("late_rows"))
+    early, inside, back = (took[step] for step in ("prepare.checkpoint", "checkpoint", "rollback.databases"))
+    row = dict(mib=total >> 20, dump=dumped, load=loaded, inside=inside, back=back)
     print(
-        f"{size:>6} {row['mib']:6} MiB {tables:4} tables  dump|gzip {dumped:7.1f} s  load {loaded or float('nan'):7.1f} s | "
-        f"copy before the freeze {early:6.1f} s  checkpoint in the window {inside:6.2f} s  back {back[0]:6.2f} s | "
-        f"window {dumped / inside:5.1f} times shorter, back {(loaded or float('nan')) / back[0]:6.1f} times faster",
+        f"| {row['mib']} | {tables} | {dumped:.1f} | {f'{loaded:.1f}' if loaded else ''} | {early:.1f} | {inside:.2f} | {back:.2f} | "
+        f"{dumped / inside:.1f} | {f'{loaded / back:.0f}' if loaded else ''} |",
         flush=True,
     )
     return row
 
 
+print("| MiB | tables | dump and gzip s | load s | copy before the freeze s | checkpoint in the window s | back s | checkpoint, times shorter | "
+      "back, times faster |")
+print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
 rows = []
 for at, size in enumerate(sizes):
     ends = ("first" in loads and at == 0) or ("last" in loads and at == len(sizes) - 1) or "all" in loads
     rows.append(measure(size, ends))
 first, last = rows[0], rows[-1]
-print(f"from {first['size']} to {last['size']}: data times {last['mib'] / first['mib']:.1f}, way back times {last['back'] / first['back']:.2f}")
-print(json.dumps(rows))
+print(f"\nfrom {first['mib']} to {last['mib']} MiB (data times {last['mib'] / first['mib']:.1f}): the way back times {last['back'] / first['back']:.2f}")
+print(f"checkpoint in the window: {last['dump'] / last['inside']:.1f} times shorter than the dump (goal 5)")
+if last["load"]:
+    print(f"way back: {last['load'] / last['back']:.0f} times faster than loading it (goal 200)")

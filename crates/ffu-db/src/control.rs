@@ -69,13 +69,23 @@ impl<'a> Control<'a> {
         items: &[T],
         work: impl Fn(&T) -> Result<R, DbError> + Sync,
     ) -> Result<Vec<R>, DbError> {
+        self.each_in(self.options.lanes, items, work)
+    }
+
+    /// [`Control::each`] with another number of lanes, for work that waits more than it works.
+    pub(crate) fn each_in<T: Sync, R: Send>(
+        &self,
+        lanes: usize,
+        items: &[T],
+        work: impl Fn(&T) -> Result<R, DbError> + Sync,
+    ) -> Result<Vec<R>, DbError> {
         use std::sync::Mutex;
         use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let results: Mutex<Vec<(usize, Result<R, DbError>)>> = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
-            for _ in 0..self.options.lanes.clamp(1, items.len().max(1)) {
+            for _ in 0..lanes.clamp(1, items.len().max(1)) {
                 scope.spawn(|| {
                     while !failed.load(Ordering::SeqCst) {
                         let index = next.fetch_add(1, Ordering::SeqCst);

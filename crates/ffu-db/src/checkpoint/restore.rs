@@ -15,6 +15,10 @@ use crate::quote::identifier;
 use crate::server::Server;
 use crate::url::{Access, ConnectionUrl};
 
+/// Databases that are renamed at once, whatever the lanes: a rename is a handful of syncs of the disk, and those of several
+/// databases are done together.
+const RENAMING: usize = 8;
+
 /// Brings all databases back: those with a copy by renaming (see [`super::standby`] for what that proves); each other one is
 /// dropped, created with its character set, loaded, and compared with its fingerprint.
 /// Databases that did not exist are dropped. Nothing but the directory is needed.
@@ -47,16 +51,30 @@ pub fn restore_with(dir: &Utf8Path, proof: RestoreProof, options: &Options) -> R
     let accesses = manifest::connections(dir)?;
     // All dumps are looked at before the first database goes.
     verify_dumps(dir, &manifest, &control)?;
-    control.each(&manifest.databases, |database| {
-        let access = accesses.get(&database.key).ok_or_else(|| DbError::BadCheckpoint {
+    let accesses = &accesses;
+    let access = |database: &SavedDatabase| {
+        accesses.get(&database.key).ok_or_else(|| DbError::BadCheckpoint {
             path: dir.to_owned(),
             reason: format!("the connection of {} is missing", database.key),
-        })?;
+        })
+    };
+    let mut copies = Vec::new();
+    let mut dumps = Vec::new();
+    for database in &manifest.databases {
         match &database.copied {
-            Some(copied) => standby::swap(dir, database, copied, access, proof == RestoreProof::Full, &control),
-            None => restore(dir, database, access, &control),
+            Some(copied) => copies.push((database, copied, access(database)?)),
+            None => dumps.push((database, access(database)?)),
         }
-    })
+    }
+    // The one with most tables takes longest, so that it is begun first.
+    copies.sort_by_key(|(_, copied, _)| std::cmp::Reverse(copied.fingerprint.tables.len()));
+    let full = proof == RestoreProof::Full;
+    let mut proofs = control.each_in(RENAMING, &copies, |(database, copied, access)| {
+        standby::swap(dir, database, copied, access, full, &control)
+    })?;
+    proofs.extend(control.each(&dumps, |(database, access)| restore(dir, database, access, &control))?);
+    proofs.sort_by_key(|proof| manifest.databases.iter().position(|database| database.key == proof.key));
+    Ok(proofs)
 }
 
 /// Brings all files back, with mode and owner. Returns those that had to be changed or removed.
