@@ -6,7 +6,7 @@ DEMO_SERIES := 2024.1 2024.2 2025.1 2025.2 2026.1
 TEST_SERIES := rocky stein train victoria wallaby 2024.1 2024.2 2025.1
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help setup build demo test check marathon faults bench-config bench-window bench-rollback fuzz catalogs screenshots config-table locks heads reference clean
+.PHONY: help setup build demo test check marathon faults truth bench-watch bench-config bench-window bench-rollback bench-growth fuzz catalogs screenshots config-table locks heads reference clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,9 +40,16 @@ faults: build ## Every fault, then resume and rollback (an hour or two); writes 
 	@$(FFU) env build rocky stein train 2024.1 2024.2
 	@MORE="$(MORE)" scripts/faults $(PARTS)
 
+truth: setup ## Outages made at known times beside what the watch found (root, five minutes); writes docs/watch-truth.md
+	@scripts/truth
+
 bench-config: setup ## ffu config against oslo-config-validator: CPU, files per second, memory, growth
 	@scripts/interpreters 3.12
 	@bench/config.sh
+
+bench-watch: setup ## ffu watch beside fping: CPU, memory, probes really sent (as root): make bench-watch [TARGETS="1000 10000"]
+	@cargo build --quiet --release --bin ffu
+	@bench/watch.sh $(or $(TARGETS),1000 10000)
 
 fuzz: ## Fuzz what reads bytes from outside (needs nightly Rust): make fuzz [SECONDS_EACH=60] [TARGETS="ini merge"]
 	@scripts/fuzz
@@ -52,8 +59,15 @@ bench-window: setup ## The window by hand, with ffu run --cold, with ffu run, an
 	@cargo build --quiet --release --bin ffu
 	@bench/window.sh $(or $(CHAIN),train ussuri victoria wallaby xena yoga zed 2023.1 2023.2 2024.1 2024.2 2025.1 2025.2 2026.1)
 
-bench-rollback: build ## The way back by copy and rename against mariadb-dump | gzip and loading it (SIZES="512M 1536M 5G")
+bench-rollback: setup ## The way back by copy and rename against mariadb-dump | gzip and loading it (SIZES="512M 1536M 5G")
+	@scripts/interpreters 3.11 3.12
+	@cargo build --quiet --release --bin ffu
 	@bench/rollback.sh $(or $(SIZES),512M 1536M 5G)
+
+bench-growth: setup ## The window and the memory against rows, beside the statements alone; writes docs/images/growth.svg (SIZES="1000 10000 100000 1000000")
+	@scripts/interpreters 3.11 3.12
+	@cargo build --quiet --release --bin ffu
+	@bench/growth.sh $(or $(SIZES),1000 10000 100000)
 
 screenshots: ## Make the pictures of the live page and the report in docs/images again
 	@scripts/screenshots
