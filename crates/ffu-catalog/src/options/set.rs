@@ -1,6 +1,7 @@
 //! The options and the policy of one series, with the indexes that a reader of files needs.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt as _};
@@ -42,19 +43,29 @@ impl ServiceOptions {
     }
 
     /// The options of a series; `None` where there is no dump of it.
-    pub fn at(&self, series: &Series) -> Option<OptionSet<'_>> {
+    pub fn at<'a>(&'a self, series: &Series) -> Option<OptionSet<'a>> {
         let position = self.position(series)?;
         let mut index = Index::default();
-        for option in self.options.iter().filter(|option| option.series.holds(position)) {
-            index.groups.entry(&option.group).or_default().push(option);
+        index.options.reserve(self.options.len());
+        let held = |option: &&'a Opt| option.series.holds(position);
+        index.options.extend(self.options.iter().filter(held));
+        let order = |option: &&'a Opt| (option.group.as_str(), option.name.as_str());
+        // In a catalog they are in order already.
+        if !index.options.is_sorted_by_key(order) {
+            index.options.sort_by_key(order);
+        }
+        let mut at = 0;
+        for group in index.options.chunk_by(|one, next| one.group == next.group) {
+            if let Some(first) = group.first() {
+                index.groups.insert(&first.group, at..at + group.len());
+            }
+            at += group.len();
+        }
+        for option in &index.options {
             for old in &option.aliases {
                 let names = index.aliases.entry(&old.group).or_default();
                 names.entry(&old.name).or_default().push(option);
             }
-        }
-        for options in index.groups.values_mut() {
-            // In a catalog they are in order already.
-            options.sort_by_key(|option| option.name.as_str());
         }
         Some(OptionSet {
             service: self,
@@ -90,10 +101,12 @@ pub struct OptionSet<'a> {
 
 #[derive(Debug, Default)]
 struct Index<'a> {
+    // By group and name.
+    options: Vec<&'a Opt>,
+    // Where the options of a group are.
+    groups: BTreeMap<&'a str, Range<usize>>,
     // Group, then name.
     aliases: HashMap<&'a str, HashMap<&'a str, Vec<&'a Opt>>>,
-    // The options of a group are in the order of their names.
-    groups: BTreeMap<&'a str, Vec<&'a Opt>>,
 }
 
 impl<'a> OptionSet<'a> {
@@ -132,22 +145,25 @@ impl<'a> OptionSet<'a> {
 
     /// The options of a group, in the order of their names; none where there is no such group.
     pub fn group(&self, group: &str) -> &[&'a Opt] {
-        self.index.groups.get(group).map_or(&[], Vec::as_slice)
+        let range = self.index.groups.get(group);
+        range
+            .and_then(|range| self.index.options.get(range.clone()))
+            .unwrap_or_default()
     }
 
     /// All options, by group and name.
     pub fn iter(&self) -> impl Iterator<Item = &'a Opt> {
-        self.index.groups.values().flatten().copied()
+        self.index.options.iter().copied()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.index.groups.values().map(Vec::len).sum()
+        self.index.options.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.index.groups.is_empty()
+        self.index.options.is_empty()
     }
 
     /// The kinds of groups whose names the operator chooses, in this series.
