@@ -194,7 +194,15 @@ impl Follower {
         Ok(())
     }
 
-    /// What the watch had seen when it wrote the last frame.
+    /// It is now, for the watch that writes: what has not come until now is late for it as well.
+    pub fn advance(&mut self) {
+        self.last = (clock::now(), clock::wall());
+        if let Some(tally) = &mut self.tally {
+            tally.advance(self.last.0);
+        }
+    }
+
+    /// What the watch had seen when it wrote the last frame, or at the last [`Follower::advance`].
     pub fn snapshot(&self, reader: &Reader) -> Snapshot {
         let (now, wall) = self.last;
         let at = Timestamp::from_nanosecond(wall.into()).unwrap_or_default();

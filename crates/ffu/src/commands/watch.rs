@@ -238,6 +238,9 @@ fn show(places: &Places, output: Output, which: &Which, plain: bool) -> Result<E
     let mut reader = Reader::open(&place)?;
     let mut tally = session::Follower::new(run);
     tally.follow(&mut reader)?;
+    if living(&place).is_some() {
+        tally.advance();
+    }
     let live = output.format == Format::Text && !plain && std::io::stdout().is_terminal();
     if !live {
         let last = tally.snapshot(&reader);
@@ -262,6 +265,7 @@ fn follow(
 ) -> Result<(), Failure> {
     while stop.level() == ffu_engine::StopLevel::Run && living(place).is_some() {
         tally.follow(reader)?;
+        tally.advance();
         sender.send_replace(Arc::new(tally.snapshot(reader)));
         std::thread::sleep(EVERY);
     }
