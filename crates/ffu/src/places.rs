@@ -106,13 +106,22 @@ pub fn read_file(path: &Utf8Path, what: &str) -> Result<Vec<u8>, Failure> {
 
 /// Writes a file so that it is there whole or not at all.
 pub fn write_file(path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
+    write_with_mode(path, bytes, 0o644)
+}
+
+/// As [`write_file`], for what its owner alone may read.
+pub fn write_secret(path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
+    write_with_mode(path, bytes, 0o600)
+}
+
+fn write_with_mode(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::new(Exit::Failure, format!("{path}: {error}"));
     let temporary = Utf8PathBuf::from(format!("{path}.{}.tmp", std::process::id()));
     let written = fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o644)
+        .mode(mode)
         .open(&temporary)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&temporary, path));

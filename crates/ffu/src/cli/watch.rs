@@ -30,7 +30,7 @@ pub struct WatchHere {
     /// End by itself after this: 30s, 10m, 2h [default: at Ctrl-C].
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     pub time: Option<Duration>,
-    /// Serve the live page at this address; anything but loopback asks for the token that is printed.
+    /// Serve the live page at this address; anything but loopback asks for the token in the record's file `token`.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
     /// Print plain lines, also on a terminal.
@@ -120,7 +120,7 @@ pub struct Watched {
     /// Measure the data plane through the run: a targets file. What exceeds its budgets holds or stops the run.
     #[arg(long, value_name = "FILE")]
     pub watch: Option<Utf8PathBuf>,
-    /// Serve the watch's live page at this address; anything but loopback asks for a token (see the watch's log).
+    /// Serve the watch's live page at this address; anything but loopback asks for the token in the run's file `watch/token`.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
 }

@@ -22,7 +22,7 @@ use crate::cli::watch::{WatchArguments, WatchCommand, WatchHere, Which};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Output};
-use crate::places::{Places, absolute, write_file};
+use crate::places::{Places, absolute, write_file, write_secret};
 use crate::watching::{JournalTail, directory, living};
 
 /// Views are fed this often.
@@ -77,7 +77,7 @@ fn here(places: &Places, output: Output, arguments: WatchHere) -> Result<Exit, F
     };
     let stop = super::runs::stop_on_signals(output)?;
     let (sender, feed) = channel(Arc::new(Snapshot::default()));
-    let server = serve(arguments.listen, &feed, output)?;
+    let server = serve(arguments.listen, &feed, &record, output)?;
     output.line(format!("recorded in {record}"));
     let live = output.format == Format::Text && !arguments.plain && std::io::stdout().is_terminal();
     let mut teller = Teller::new(output, live);
@@ -124,6 +124,7 @@ fn launch() -> Result<Launch, Failure> {
 fn serve(
     listen: Option<SocketAddr>,
     feed: &Receiver<Arc<Snapshot>>,
+    record: &Utf8Path,
     output: Output,
 ) -> Result<Option<ServerHandle>, Failure> {
     let Some(address) = listen else { return Ok(None) };
@@ -134,17 +135,17 @@ fn serve(
             format!("nothing can listen at {address}: {error}\n  next: {next}"),
         )
     })?;
-    let (access, token) = if address.ip().is_loopback() {
-        (Access::Loopback, None)
+    // The token goes into a file of its owner's: what is printed may be a log.
+    let (access, told) = if address.ip().is_loopback() {
+        (Access::Loopback, String::new())
     } else {
-        let token = Access::new_token()?;
-        (Access::Token(token.clone()), Some(token))
+        let (token, file) = (Access::new_token()?, record.join("token"));
+        std::fs::create_dir_all(record).map_err(|error| Failure::new(Exit::Failure, format!("{record}: {error}")))?;
+        write_secret(&file, token.expose().as_bytes())?;
+        (Access::Token(token), format!("?token=…, the token is in {file}"))
     };
     let server = ffu_live::server::serve(listener, access, feed.clone())?;
-    output.line(match token {
-        Some(token) => format!("live page: {}?token={}", server.url(), token.expose()),
-        None => format!("live page: {}", server.url()),
-    });
+    output.line(format!("live page: {}{told}", server.url()));
     Ok(Some(server))
 }
 
