@@ -49,18 +49,16 @@ impl WatchGate {
         }
     }
 
+    /// What the watch says, read at most ten times a second.
     fn state(&self, within: &mut Within) -> Option<WatchState> {
-        if let Some((at, state)) = &within.read
-            && at.elapsed() < FRESH
-        {
-            return state.clone();
+        match &within.read {
+            Some((at, state)) if at.elapsed() < FRESH => state.clone(),
+            _ => {
+                let state = living(self.watcher.directory());
+                within.read = Some((Instant::now(), state.clone()));
+                state
+            }
         }
-        let state = living(self.watcher.directory());
-        within.read = Some((Instant::now(), state.clone()));
-        if state.is_none() {
-            self.start_again(within);
-        }
-        state
     }
 
     fn start_again(&self, within: &mut Within) {
@@ -142,6 +140,7 @@ impl Gate for WatchGate {
     fn permit(&self, next: &Step) -> Permit {
         let mut within = self.within.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(state) = self.state(&mut within) else {
+            self.start_again(&mut within);
             let why = if within.trouble.is_empty() {
                 "it is being started again".to_owned()
             } else {
@@ -159,13 +158,6 @@ impl Gate for WatchGate {
 
     fn lost(&self) -> Option<u64> {
         let mut within = self.within.lock().unwrap_or_else(PoisonError::into_inner);
-        match &within.read {
-            Some((at, state)) if at.elapsed() < FRESH => state.as_ref().map(|state| state.lost),
-            _ => {
-                let state = living(self.watcher.directory());
-                within.read = Some((Instant::now(), state.clone()));
-                state.map(|state| state.lost)
-            }
-        }
+        self.state(&mut within).map(|state| state.lost)
     }
 }
