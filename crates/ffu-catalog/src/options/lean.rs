@@ -4,6 +4,9 @@
 //! It stands before the JSON in a skippable frame of zstd, not compressed, so that every zstd reader still sees the JSON
 //! alone. It says nothing that the JSON does not say: whoever reads an overlay's file compares the two.
 
+use std::collections::hash_map::Entry;
+
+use foldhash::{HashMap, HashMapExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::types::{AuthPlugin, OldName, Opt, OptType, Removal, SeriesSet, ServiceOptions};
@@ -97,13 +100,18 @@ fn take_all(rest: &mut &[u8], at: Option<usize>) -> Option<Vec<Opt>> {
     *rest = after;
     let count = u16::from_le_bytes(*count);
     let mut options = Vec::with_capacity(usize::from(count));
+    let mut kinds = HashMap::new();
     for _ in 0..count {
         let (set, after) = rest.split_first_chunk::<4>()?;
         *rest = after;
         let series = SeriesSet(u32::from_le_bytes(*set));
         let option = take(rest)?;
         if at.is_some_and(|at| series.holds(at)) {
-            options.push(postcard::from_bytes::<Lean<'_>>(option).ok()?.whole(series)?);
+            options.push(
+                postcard::from_bytes::<Lean<'_>>(option)
+                    .ok()?
+                    .whole(series, &mut kinds)?,
+            );
         }
     }
     Some(options)
@@ -223,8 +231,9 @@ impl Values {
     }
 }
 
-impl Lean<'_> {
-    fn whole(self, series: SeriesSet) -> Option<Opt> {
+impl<'a> Lean<'a> {
+    /// `kinds`: what JSON of a type has been read before; there are a few that many options have.
+    fn whole(self, series: SeriesSet, kinds: &mut HashMap<&'a str, OptType>) -> Option<Opt> {
         let owned = |text: &str| text.to_owned();
         Some(Opt {
             series,
@@ -250,7 +259,10 @@ impl Lean<'_> {
                     item: Box::new(PLAIN),
                     bounds: false,
                 },
-                Kind::Json(json) => serde_json::from_str(json).ok()?,
+                Kind::Json(json) => match kinds.entry(json) {
+                    Entry::Occupied(known) => known.get().clone(),
+                    Entry::Vacant(unknown) => unknown.insert(serde_json::from_str(json).ok()?).clone(),
+                },
             },
             default: match self.default {
                 None => None,
