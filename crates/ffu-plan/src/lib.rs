@@ -8,6 +8,7 @@ mod context;
 mod costs;
 mod ends;
 mod error;
+mod expected;
 mod explain;
 mod files;
 mod hops;
@@ -45,6 +46,7 @@ pub fn plan(cloud: &Cloud, catalog: &Catalog, target: &Series, policy: &Policy) 
 }
 
 fn seal(mut context: Context<'_>) -> Result<Plan, PlanError> {
+    expected::commands(&mut context);
     let order = schedule(&context.steps, context.policy.parallel, |phase| {
         phase >= Phase::Freeze && phase <= Phase::Deploy
     });

@@ -1,6 +1,7 @@
 //! The planner against the embedded catalog: paths, lanes, the extraction, half-way clouds.
 
 mod commands;
+mod expected;
 mod words;
 
 use ffu_catalog::Catalog;
