@@ -6,7 +6,7 @@ DEMO_SERIES := 2024.1 2024.2 2025.1 2025.2 2026.1
 TEST_SERIES := rocky stein train victoria wallaby 2024.1 2024.2 2025.1
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help setup build demo test check marathon faults truth bench-watch bench-config bench-window bench-rollback bench-growth fuzz catalogs screenshots config-table locks heads reference clean
+.PHONY: help setup build demo test check lab-guests marathon faults truth bench-watch bench-config bench-window bench-rollback bench-growth fuzz catalogs screenshots config-table locks heads reference clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,7 +22,7 @@ demo: build ## Fast-forward a real lab cloud 2024.1 → 2026.1, and roll a secon
 	@scripts/demo
 
 test: build ## Run every test, the real chains and the kill tests included
-	@scripts/setup --browser
+	@scripts/setup --tests --browser --qemu
 	@scripts/interpreters 3.7 3.8 3.11 3.12
 	@$(FFU) env build $(TEST_SERIES)
 	@cargo nextest run --workspace --profile $(or $(NEXTEST_PROFILE),default)
@@ -42,6 +42,10 @@ faults: build ## Every fault, then resume and rollback (an hour or two); writes 
 
 truth: setup ## Outages made at known times beside what the watch found (root, five minutes); writes docs/watch-truth.md
 	@scripts/truth
+
+lab-guests: setup ## The tests of the lab's data plane alone, over Open vSwitch and with a QEMU guest, too (as root, three minutes)
+	@scripts/setup --tests --qemu
+	@cargo nextest run --package ffu-lab --package ffu -E 'binary(/^dataplane/) | binary(qemu)'
 
 bench-config: setup ## ffu config against oslo-config-validator: CPU, files per second, memory, growth
 	@scripts/interpreters 3.12

@@ -300,6 +300,34 @@ impl Server {
     }
 }
 
+impl Server {
+    /// The rows of several SELECTs as text, each by itself: no transaction is open between or after them, so that nothing that
+    /// changes tables waits for more than one statement, even if this process is stopped.
+    ///
+    /// # Errors
+    /// [`DbError::QueryRefused`] for anything but SELECTs, [`DbError::StatementTimeout`] when `limit` is over for one of them.
+    pub fn rows_by_themselves(
+        &self,
+        schema: &str,
+        queries: &[String],
+        limit: Duration,
+    ) -> Result<crate::server::Rows, DbError> {
+        if let Some(reason) = queries.iter().find_map(|sql| ffu_model::query::refusal(sql)) {
+            return Err(DbError::QueryRefused { reason });
+        }
+        let mut session = self.open_schema(schema)?;
+        let during = "answering a query";
+        session.run("SET SESSION TRANSACTION READ ONLY", during)?;
+        session.run("SET SESSION autocommit = 1", during)?;
+        session.limit_statements(&self.facts().flavor, limit)?;
+        let mut rows = crate::server::Rows::new();
+        for sql in queries {
+            rows.extend(session.prepared(sql, &[], during)?);
+        }
+        Ok(rows)
+    }
+}
+
 impl Session {
     pub(crate) fn limit_statements(&mut self, flavor: &str, limit: Duration) -> Result<(), DbError> {
         let sql = if flavor == "mariadb" {

@@ -52,6 +52,7 @@ pub fn up(options: &LabOptions<'_>) -> Result<Lab, LabError> {
     }
     if let Some(wanted) = &options.dataplane {
         dataplane::check_possible(wanted.switch)?;
+        wanted.machine.as_ref().map_or(Ok(()), dataplane::Machine::check)?;
         if !(1..=dataplane::MOST_GUESTS).contains(&wanted.guests) {
             let why = format!(
                 "1 to {} guests are possible, not {}",

@@ -2,16 +2,17 @@
 
 mod planes;
 
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream, UdpSocket};
+use std::net::UdpSocket;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ffu_lab::dataplane::{DNS_PORT, DataPlane, DataPlaneError, ECHO_PORT, HTTP_PORT, Identity, in_namespace};
+use ffu_lab::dataplane::{DNS_PORT, DataPlane, DataPlaneError, HTTP_PORT, Identity, in_namespace};
 use ffu_model::watch::{Probe, Targets, Vantage, Workload};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use planes::{Plane, address, be_a_guest, four, possible};
+use planes::{
+    Plane, address, be_a_guest, everything, four, namespaces_of, possible, processes_of, stem, streams_go_on, tcp, udp,
+};
 
 #[test]
 fn guest_program() {
@@ -31,65 +32,6 @@ fn host_s_own() -> String {
     )
 }
 
-fn namespaces_of(stem: &str) -> Vec<String> {
-    let entries = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.starts_with(stem))
-        .collect()
-}
-
-fn stem(plane: &DataPlane) -> String {
-    plane.outside().trim_end_matches("out").to_owned()
-}
-
-fn processes_of(dir: &str) -> usize {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    lines.filter(|line| String::from_utf8_lossy(line).contains(dir)).count()
-}
-
-fn udp(to: Ipv4Addr) -> std::io::Result<()> {
-    let socket = UdpSocket::bind("0.0.0.0:0")?;
-    socket.set_read_timeout(Some(Duration::from_secs(2)))?;
-    socket.send_to(b"who is there", (to, ECHO_PORT))?;
-    let mut buffer = [0; 64];
-    let (length, from) = socket.recv_from(&mut buffer)?;
-    assert_eq!((&buffer[..length], from.ip()), (&b"who is there"[..], to.into()));
-    Ok(())
-}
-
-fn tcp(to: Ipv4Addr, port: u16, send: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&(to, port).into(), Duration::from_secs(2))?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    stream.write_all(send.as_bytes())?;
-    stream.shutdown(std::net::Shutdown::Write)?;
-    let mut back = String::new();
-    stream.read_to_string(&mut back)?;
-    Ok(back)
-}
-
-fn icmp(to: Ipv4Addr) -> std::io::Result<()> {
-    use nix::sys::socket::{
-        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, recv, sendto, setsockopt, socket,
-        sockopt,
-    };
-    use std::os::fd::AsRawFd as _;
-    let socket = socket(
-        AddressFamily::Inet,
-        SockType::Datagram,
-        SockFlag::empty(),
-        SockProtocol::Icmp,
-    )?;
-    setsockopt(&socket, sockopt::ReceiveTimeout, &nix::sys::time::TimeVal::new(2, 0))?;
-    let to = SockaddrIn::from(std::net::SocketAddrV4::new(to, 0));
-    sendto(socket.as_raw_fd(), &[8, 0, 0, 0, 0, 0, 0, 1], &to, MsgFlags::empty())?;
-    let mut answer = [0; 64];
-    recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
-    assert_eq!(answer[0], 0, "an echo reply");
-    Ok(())
-}
-
 #[test]
 fn everybody_is_reached_under_the_address_that_was_given() {
     if !possible() {
@@ -98,16 +40,6 @@ fn everybody_is_reached_under_the_address_that_was_given() {
     let (before, place) = (host_s_own(), Plane::place());
     let plane = DataPlane::up(four(), &place.dir).unwrap();
     assert_eq!(host_s_own(), before, "nothing of the host itself changes");
-    let everything = |to: Ipv4Addr| {
-        icmp(to).unwrap();
-        udp(to).unwrap();
-        assert_eq!(tcp(to, ECHO_PORT, "a line\n").unwrap(), "a line\n");
-        assert!(
-            tcp(to, HTTP_PORT, "GET / HTTP/1.0\r\n\r\n")
-                .unwrap()
-                .ends_with("\r\n\r\nok\n")
-        );
-    };
     in_namespace(&plane.outside(), || {
         for to in ["203.0.113.20", "10.1.0.2", "10.2.0.3", "10.1.3.4", "10.2.0.5"] {
             everything(address(to));
@@ -184,18 +116,6 @@ fn targets_are_what_there_is(plane: &DataPlane) {
         };
         let pid: u32 = std::fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
         assert!(ffu_hosts::ticks_at_start(pid).is_some());
-    }
-}
-
-fn streams_go_on(plane: &DataPlane) {
-    let lines = |guest: &str| plane.identity(guest).unwrap().stream.unwrap();
-    let begun = Instant::now();
-    for guest in ["server-1", "server-2", "server-3", "server-4"] {
-        while lines(guest).lines < 3 {
-            assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", lines(guest));
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        assert!(lines(guest).connected && lines(guest).breaks == 0);
     }
 }
 

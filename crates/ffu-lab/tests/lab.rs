@@ -27,6 +27,7 @@ fn a_lab_lives_is_killed_and_leaves_nothing() {
     let scratch = Scratch::new();
     // With a data plane, where this machine can have one.
     let dataplane = planes::possible().then(|| Wanted {
+        machine: None,
         guests: 5,
         program: planes::program(),
         switch: Switch::Bridge,

@@ -2,6 +2,7 @@
 //!
 //! Everything is drawn from a [`ffu_model::watch::Snapshot`]; nothing here measures or judges, and nothing here prints.
 
+pub mod budgets;
 mod error;
 #[cfg(test)]
 #[path = "../examples/made/mod.rs"]

@@ -290,6 +290,7 @@ pub(crate) fn trimmed(snapshot: &Snapshot) -> Snapshot {
         steps: snapshot.steps.clone(),
         baseline: snapshot.baseline.clone(),
         breaches: snapshot.breaches.clone(),
+        budgets: snapshot.budgets.clone(),
         remarks: snapshot.remarks.clone(),
     }
 }

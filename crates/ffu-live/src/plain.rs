@@ -1,14 +1,16 @@
 //! The watch without a terminal: one line of state, and lines for what changed since the last one. No colour, no cursor.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use ffu_model::watch::{Breach, Outage, Snapshot, TargetSummary};
 
-use crate::words;
+use crate::{budgets, words};
 
 /// When more targets than this change at once, they share a line.
 const MOST_LINES: usize = 20;
+/// Budgets that are told one by one, those that were exceeded first.
+const MOST_BUDGETS: usize = 20;
 
 /// The state in one line.
 pub fn line(snapshot: &Snapshot) -> String {
@@ -73,6 +75,9 @@ pub fn account(snapshot: &Snapshot, most: usize) -> String {
             words::counted((costly.len() - most) as u64, "other step")
         );
     }
+    for line in budgets(snapshot) {
+        let _ = writeln!(text, "  {line}");
+    }
     let names = words::names(
         snapshot,
         snapshot
@@ -98,6 +103,23 @@ pub fn account(snapshot: &Snapshot, most: usize) -> String {
         );
     }
     text
+}
+
+/// What became of each budget, a line each: those that were exceeded first, then those that held.
+pub fn budgets(snapshot: &Snapshot) -> Vec<String> {
+    let (held, exceeded): (Vec<_>, Vec<_>) = snapshot.budgets.iter().partition(|one| one.breaches.is_empty());
+    let mut lines: Vec<String> = (exceeded.into_iter().chain(held))
+        .take(MOST_BUDGETS)
+        .map(budgets::line)
+        .collect();
+    let more = snapshot.budgets.len() - lines.len();
+    if more > 0 {
+        lines.push(format!(
+            "and {}, which are in the JSON",
+            words::counted(more as u64, "other budget")
+        ));
+    }
+    lines
 }
 
 /// What changed since `before`, one line each, oldest first: outages that began or ended, breaches with what to type, remarks.
@@ -129,7 +151,7 @@ pub fn changes(before: Option<&Snapshot>, now: &Snapshot) -> Vec<String> {
     timed.sort_by_key(|(at, _)| *at);
     let remarks = new_remarks(before.map_or(&[], |before| &before.remarks), &now.remarks);
     let remarks = remarks
-        .iter()
+        .into_iter()
         .map(|remark| format!("{} remark: {}", words::clock(now, now.now), words::clean(remark)));
     timed.into_iter().map(|(_, text)| text).chain(remarks).collect()
 }
@@ -234,13 +256,10 @@ fn outage_line(now: &Snapshot, what: &str, target: &TargetSummary, outage: &Outa
     (end, text)
 }
 
-/// The remarks that are new, also if old ones were dropped at the front.
-fn new_remarks<'a>(old: &[String], now: &'a [String]) -> &'a [String] {
-    // The longest end of the old ones that the new ones begin with is known already.
-    let known = (0..=old.len().min(now.len()))
-        .rev()
-        .find(|n| old[old.len() - n..] == now[..*n]);
-    &now[known.unwrap_or(0)..]
+/// The remarks that are new, wherever they stand.
+fn new_remarks<'a>(old: &[String], now: &'a [String]) -> Vec<&'a String> {
+    let old: HashSet<&String> = old.iter().collect();
+    now.iter().filter(|remark| !old.contains(remark)).collect()
 }
 
 #[cfg(test)]
@@ -305,6 +324,7 @@ mod tests {
         assert_eq!(new_remarks(&of(&["a", "b"]), &of(&["b", "c"])), ["c"]);
         assert_eq!(new_remarks(&of(&["a"]), &of(&["x"])), ["x"]);
         assert_eq!(new_remarks(&of(&[]), &of(&["a", "a"])), ["a", "a"]);
+        assert_eq!(new_remarks(&of(&["a", "c"]), &of(&["a", "b", "c"])), ["b"]);
     }
 
     #[test]

@@ -7,7 +7,9 @@ mod tables;
 use ffu_model::watch::Snapshot;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
-pub use figures::{BreachFigures, Figures, OutageFigures, StepFigures, TargetFigures, figures};
+pub use figures::{
+    BreachFigures, BudgetFigures, BudgetLimits, BudgetSeen, Figures, OutageFigures, StepFigures, TargetFigures, figures,
+};
 
 use crate::words;
 

@@ -7,7 +7,7 @@ mod budget;
 mod snapshot;
 mod target;
 
-pub use budget::{Baseline, Breach, Budget, Budgets, Confidence, OnBreach, Origin};
+pub use budget::{Baseline, Breach, Budget, BudgetUse, Budgets, Confidence, OnBreach, Origin};
 pub use snapshot::{
     Bucket, GroupSummary, Latency, Outage, Snapshot, StepCost, StepMark, TargetSummary, Totals, Verdict, WatchState,
 };
@@ -99,12 +99,15 @@ pub enum Notice {
     Identity {
         /// The target.
         target: u32,
-        /// Which kind: `boot-id`, `started`, `launched-at`, `power-state`.
+        /// Which kind: `boot-id`, `started`; of instances `instance`, `launched-at`, `power-state`, `host`, `vm-state`, `task`, `asked`.
         kind: String,
         /// Its value.
         value: String,
         /// When it was seen.
         at: Nanos,
+        /// Why a change is no restart, in words; empty if it is not worth a word. `None`: a change is a restart.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        explained: Option<String>,
     },
     /// A target was set aside at the start: it never answered.
     SetAside {

@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         vantage: "here".into(),
         interval_ms,
         timeout_ms: 1000,
+        silence_s: None,
         targets: targets_of,
     };
     let agent = std::env::current_exe()?.with_file_name("agent");

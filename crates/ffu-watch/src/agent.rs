@@ -15,6 +15,7 @@ mod task;
 mod wire;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -67,6 +68,8 @@ pub fn run(input: impl Read + Send + 'static, output: impl Write + Send) -> Resu
     drop(line);
     task.check()?;
     files::allow(&task)?;
+    let silence = task.silence_s;
+    heard(silence);
     // A prober that has to wait for a processor is blind meanwhile. Only root may ask for this; without it stalls are told as such.
     let _ = rustix::process::setpriority_process(None, NICE);
     let (nonce, start) = (nonce(), clock::now() + 20_000_000);
@@ -90,7 +93,7 @@ pub fn run(input: impl Read + Send + 'static, output: impl Write + Send) -> Resu
         frames: frames.0,
         waiting: Arc::clone(&waiting),
     };
-    listen(input, Arc::clone(&shared), outbox.clone());
+    listen(input, silence, Arc::clone(&shared), outbox.clone());
     let broken = Mutex::new(None);
     let ended = std::thread::scope(|scope| {
         let (shared, broken) = (&*shared, &broken);
@@ -171,7 +174,7 @@ fn write(mut output: impl Write, frames: &Receiver<Vec<u8>>, waiting: &AtomicUsi
 }
 
 /// Answers questions for the clock until the input ends, then stops everything.
-fn listen(input: impl BufRead + Send + 'static, shared: Arc<Shared>, outbox: Outbox) {
+fn listen(input: impl BufRead + Send + 'static, silence: Option<NonZeroU32>, shared: Arc<Shared>, outbox: Outbox) {
     std::thread::spawn(move || {
         let mut input = input;
         let mut line = String::new();
@@ -181,6 +184,7 @@ fn listen(input: impl BufRead + Send + 'static, shared: Arc<Shared>, outbox: Out
                 Ok(length) if length > 0 => {}
                 _ => return shared.stop(),
             }
+            heard(silence);
             // Questions of a newer parent are left unanswered.
             if let Ok(question) = serde_json::from_str::<ClockQuestion>(&line) {
                 let answer = frame::encode_clock(question.clock, clock::now(), clock::wall());
@@ -190,6 +194,13 @@ fn listen(input: impl BufRead + Send + 'static, shared: Arc<Shared>, outbox: Out
             }
         }
     });
+}
+
+/// The parent is there: the kernel's alarm, which ends the process whatever it hangs in, begins anew.
+fn heard(silence: Option<NonZeroU32>) {
+    if let Some(seconds) = silence {
+        nix::unistd::alarm::set(seconds.get());
+    }
 }
 
 /// A number that no other agent is likely to have.

@@ -4,6 +4,9 @@
 //! Only outages that begin after the baseline count. A breach is found as soon as it is certain: an outage that lasts counts with
 //! its length so far. There is one breach a budget, and it grows until it is acknowledged or, for a budget that only writes
 //! things down, a minute of quiet has passed.
+//!
+//! An acknowledgement covers the outages of the breach to their end, and those of other targets that began in its time and become
+//! known later: they are the same fault. It does not cover what begins after it, nor a limit that was not exceeded then, nor restarts.
 
 mod baseline;
 mod chance;
@@ -11,10 +14,11 @@ mod figures;
 mod ledger;
 mod noise;
 mod scan;
+mod words;
 
 use std::collections::HashMap;
 
-use ffu_model::watch::{Baseline, Breach, Budget, Nanos, Target, Targets, Verdict};
+use ffu_model::watch::{Baseline, Breach, Budget, BudgetUse, Nanos, Target, Targets, Verdict};
 
 pub use noise::{Loss, Noise};
 
@@ -43,6 +47,8 @@ pub(crate) struct Judge {
     known: Option<(Baseline, Noise)>,
     timeout: Nanos,
     breaches: u32,
+    /// The outage of a target that was acknowledged last: its begin, and the number of the breach.
+    acknowledged: HashMap<u32, (Nanos, u32)>,
 }
 
 /// Whether a budget is for a target: the target has every label that the budget asks for.
@@ -92,6 +98,7 @@ impl Judge {
             known: None,
             timeout: u64::from(targets.timeout_ms) * 1_000_000,
             breaches: 0,
+            acknowledged: HashMap::new(),
         }
     }
 
@@ -166,8 +173,13 @@ impl Judge {
         let (mut breaches, found) = (self.breaches, event.at.saturating_add(self.timeout));
         for place in budgets_of(&self.class, &self.classes, event.target) {
             let ledger = &mut self.ledgers[usize::from(*place)];
+            let acknowledged = &self.acknowledged;
             let mut tell = |ledger: &mut Ledger, offence: Offence, found: Nanos| {
-                breaches += u32::from(ledger.offend(offence, breaches + 1, found));
+                let known = acknowledged.get(&offence.target);
+                let again = known
+                    .filter(|(begin, _)| *begin == offence.begin)
+                    .map(|(_, number)| *number);
+                breaches += u32::from(ledger.offend(offence, breaches + 1, found, again));
             };
             let offence = |figure| Offence {
                 figure,
@@ -178,12 +190,18 @@ impl Judge {
                 at: event.at,
             };
             match event.kind {
+                Kind::Restart => ledger.seen.restarts += 1,
+                Kind::Broke => ledger.seen.streams += 1,
+                Kind::Begin { .. } | Kind::Lost { .. } | Kind::End { .. } => {}
+            }
+            match event.kind {
                 Kind::Restart if !ledger.budget.restarts_allowed => tell(ledger, offence(Figure::Restarts), event.at),
                 Kind::Broke if ledger.zero && streams == 0 => tell(ledger, offence(Figure::Streams), event.at),
                 Kind::Restart | Kind::Broke => {}
                 Kind::Begin { length } => {
                     ledger.used.entry(event.target).or_default().out = Some((begin, length));
                     ledger.out += 1;
+                    ledger.see(event.target, length);
                     out_share(ledger, event, found, &mut tell);
                     crowds(ledger, event, length, found, &mut tell);
                     lengths(
@@ -199,6 +217,7 @@ impl Judge {
                 }
                 Kind::Lost { length, lost, .. } => {
                     ledger.used.entry(event.target).or_default().out = Some((begin, length));
+                    ledger.see(event.target, length);
                     ledger.grow(event.target, begin, length, lost, event.at);
                     lengths(
                         ledger,
@@ -212,6 +231,7 @@ impl Judge {
                     );
                 }
                 Kind::End { length, .. } => {
+                    ledger.see(event.target, length);
                     ledger.grow(event.target, begin, length, 0, event.at);
                     lengths(
                         ledger,
@@ -222,8 +242,14 @@ impl Judge {
                         found,
                         &mut tell,
                     );
+                    let pardoned = ledger.pardoned(Figure::Total, begin).is_some();
                     let used = ledger.used.entry(event.target).or_default();
                     used.total = used.total.saturating_add(length);
+                    if pardoned {
+                        // To its end: later outages have the whole budget.
+                        used.known = used.total;
+                        used.total_told = false;
+                    }
                     ledger.out = ledger.out.saturating_sub(usize::from(used.out.take().is_some()));
                     ledger.above &= is_above(ledger);
                 }
@@ -232,17 +258,29 @@ impl Judge {
         self.breaches = breaches;
     }
 
-    /// The operator says that the run may go on. False if there is no such breach.
-    pub(crate) fn acknowledge(&mut self, number: u32) -> bool {
+    /// The operator says at this instant that the run may go on. False if there is no such breach.
+    pub(crate) fn acknowledge(&mut self, number: u32, at: Nanos) -> bool {
         let found = self.ledgers.iter_mut().find_map(|ledger| {
             let place = ledger.breaches.iter().position(|open| open.number == number)?;
             Some((ledger, place))
         });
         let Some((ledger, place)) = found else { return false };
-        if !std::mem::replace(&mut ledger.breaches[place].acknowledged, true) {
-            ledger.acknowledge();
+        let open = &ledger.breaches[place];
+        if !open.acknowledged {
+            let outages = open
+                .targets
+                .iter()
+                .map(|(target, (_, begin))| (*target, (*begin, number)));
+            self.acknowledged.extend(outages);
+            ledger.acknowledge(place, at);
         }
         true
+    }
+
+    /// What became of each budget.
+    pub(crate) fn budgets(&self) -> Vec<BudgetUse> {
+        let judged = self.known.is_some();
+        self.ledgers.iter().map(|ledger| ledger.account(judged)).collect()
     }
 
     /// All breaches by number. `steps`: what ran at an instant.
@@ -302,3 +340,7 @@ fn budgets_of<'a>(class: &[u16], classes: &'a [Vec<u16>], target: u32) -> &'a [u
 #[cfg(test)]
 #[path = "judge/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "judge/acknowledge_tests.rs"]
+mod acknowledge;

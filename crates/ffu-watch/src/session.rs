@@ -4,23 +4,29 @@
 //! The directory is the interface: the engine reads [`STATE`], reports read [`SNAPSHOT`], `ffu watch acknowledge` and `stop` leave
 //! their files. So the watch outlives the engine, and either may be killed without the other's noticing more than a silence.
 
-use std::io;
+mod files;
+mod follower;
+
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use ffu_model::stop::{StopFlag, StopLevel};
 use ffu_model::watch::{Nanos, Notice, Snapshot, StepMark, Targets, WatchState};
 use jiff::Timestamp;
 
 use crate::error::WatchError;
-use crate::frame::Content;
+use crate::instances::{Asking, Reading};
 use crate::record::{FRAMES, Reader, State, Writer};
 use crate::tally::Tally;
 use crate::vantage::{Launch, Supervisor};
 use crate::workload::Poller;
 use crate::{Entry, clock};
+
+use files::replace;
+pub use files::{acknowledge, last, state, stop};
+pub use follower::Follower;
 
 /// What the engine reads: a [`WatchState`] as JSON, replaced at least once a second.
 pub const STATE: &str = "state.json";
@@ -60,6 +66,8 @@ pub struct Session<'a> {
     pub run: Option<&'a mut dyn Run>,
     /// How agents are started.
     pub launch: Launch,
+    /// Reads the instances that are workloads of targets from nova's databases, where these are known.
+    pub instances: Option<Reading>,
     /// It ends by itself after this.
     pub time: Option<Duration>,
     /// How often `show` is called.
@@ -82,8 +90,10 @@ impl Session<'_> {
         let targets = tally.targets().clone();
         let supervisor = Supervisor::start(&targets, &self.launch, sender.clone())?;
         let poller = Poller::start(&targets, WORKLOADS, sender);
+        let asking = Asking::new(&tally, self.instances.take(), self.run.is_some());
         let mut living = Living {
             directory: self.directory,
+            asking,
             writer,
             tally,
             broken: None,
@@ -109,6 +119,7 @@ impl Session<'_> {
             living.take(batch);
         }
         living.look(&mut self);
+        living.ask_last(&mut self);
         let last = living.snapshot();
         living.write_snapshot(&last);
         let _ = std::fs::remove_file(self.directory.join(STOP));
@@ -157,65 +168,10 @@ impl Session<'_> {
     }
 }
 
-/// Reads a record, also one that is being written, and concludes what the watch concludes.
-#[derive(Debug, Default)]
-pub struct Follower {
-    run: Option<String>,
-    tally: Option<Tally>,
-    /// The writer's clocks when it wrote the last frame.
-    last: (Nanos, i64),
-}
-
-impl Follower {
-    /// Nothing read yet.
-    pub fn new(run: Option<String>) -> Follower {
-        Follower {
-            run,
-            ..Follower::default()
-        }
-    }
-
-    /// Takes what is there.
-    ///
-    /// # Errors
-    /// [`WatchError`] if it is of another version of ffu, or cannot be read.
-    pub fn follow(&mut self, reader: &mut Reader) -> Result<(), WatchError> {
-        while let Some(frame) = reader.next_frame()? {
-            let run = &self.run;
-            let tally = self
-                .tally
-                .get_or_insert_with(|| Tally::new(reader.targets().clone(), frame.boot, run.clone()));
-            if let Content::Entries(entries) = &frame.content {
-                entries.iter().for_each(|entry| tally.take(entry));
-            }
-            tally.advance(frame.boot);
-            self.last = (frame.boot, frame.wall);
-        }
-        Ok(())
-    }
-
-    /// It is now, for the watch that writes: what has not come until now is late for it as well.
-    pub fn advance(&mut self) {
-        self.last = (clock::now(), clock::wall());
-        if let Some(tally) = &mut self.tally {
-            tally.advance(self.last.0);
-        }
-    }
-
-    /// What the watch had seen when it wrote the last frame, or at the last [`Follower::advance`].
-    pub fn snapshot(&self, reader: &Reader) -> Snapshot {
-        let (now, wall) = self.last;
-        let at = Timestamp::from_nanosecond(wall.into()).unwrap_or_default();
-        match &self.tally {
-            Some(tally) => tally.snapshot(at, now),
-            None => Tally::new(reader.targets().clone(), now, self.run.clone()).snapshot(at, now),
-        }
-    }
-}
-
 /// A watch while it runs.
 struct Living<'a> {
     directory: &'a Utf8Path,
+    asking: Asking,
     writer: Writer,
     tally: Tally,
     /// Why the files beside the record cannot be written.
@@ -267,8 +223,11 @@ impl Living<'_> {
             noted.push(Entry::Notice(Notice::Clock { at, wall }));
         }
         if let Some(run) = &mut session.run {
-            noted.extend(run.news().into_iter().map(|mark| Entry::Notice(Notice::Step(mark))));
+            let news = run.news();
+            news.iter().for_each(|mark| self.asking.step(mark));
+            noted.extend(news.into_iter().map(|mark| Entry::Notice(Notice::Step(mark))));
         }
+        noted.extend(self.asking.turn(&self.tally));
         noted.extend(self.acknowledged());
         if !noted.is_empty() {
             self.take(noted);
@@ -280,6 +239,20 @@ impl Living<'_> {
             let snapshot = self.snapshot();
             self.write_snapshot(&snapshot);
         }
+    }
+
+    /// What nova's databases say in the end; and time passes, so that it is judged.
+    fn ask_last(&mut self, session: &mut Session<'_>) {
+        let is_over = session.run.as_mut().is_some_and(|run| run.is_over());
+        let noted = self.asking.finish(&self.tally, is_over);
+        if noted.is_empty() {
+            return;
+        }
+        self.take(noted);
+        std::thread::sleep(self.tally.patience());
+        // A last frame: who reads the record again knows that this time has passed.
+        self.clock_at = None;
+        self.look(session);
     }
 
     fn acknowledged(&mut self) -> Option<Entry> {
@@ -328,62 +301,7 @@ impl Living<'_> {
                 .remarks
                 .push(format!("the run cannot be told of what is seen: {why}"));
         }
+        snapshot.remarks.extend(self.asking.words());
         snapshot
     }
-}
-
-/// Replaces a small file whole, readable by the owner alone.
-fn replace(path: &Utf8Path, value: &impl serde::Serialize) -> io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let unfinished = Utf8PathBuf::from(format!("{path}.new"));
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)?;
-    file.write_all(&serde_json::to_vec(value)?)?;
-    std::fs::rename(&unfinished, path)
-}
-
-/// Leaves the acknowledgement of a breach, and all before it, for the watch of a directory.
-///
-/// # Errors
-/// [`WatchError::Record`] if the directory cannot be written.
-pub fn acknowledge(directory: &Utf8Path, number: u32) -> Result<(), WatchError> {
-    leave(directory, ACKNOWLEDGE, &number.to_string())
-}
-
-/// Asks the watch of a directory to end.
-///
-/// # Errors
-/// [`WatchError::Record`] if the directory cannot be written.
-pub fn stop(directory: &Utf8Path) -> Result<(), WatchError> {
-    leave(directory, STOP, "")
-}
-
-fn leave(directory: &Utf8Path, name: &str, text: &str) -> Result<(), WatchError> {
-    let path = directory.join(name);
-    let unfinished = directory.join(format!("{name}.new"));
-    std::fs::write(&unfinished, text)
-        .and_then(|()| std::fs::rename(&unfinished, &path))
-        .map_err(|source| WatchError::Record {
-            action: "write",
-            path,
-            source,
-            next: "name the directory of a watch that runs",
-        })
-}
-
-/// What the watch of a directory last said, if it ever did.
-pub fn state(directory: &Utf8Path) -> Option<WatchState> {
-    let bytes = std::fs::read(directory.join(STATE)).ok()?;
-    serde_json::from_slice(&bytes).ok()
-}
-
-/// What was last seen, of a watch that runs or ran in a directory.
-pub fn last(directory: &Utf8Path) -> Option<Snapshot> {
-    let bytes = std::fs::read(directory.join(SNAPSHOT)).ok()?;
-    serde_json::from_slice(&bytes).ok()
 }

@@ -11,6 +11,7 @@
 
 mod groups;
 mod histogram;
+mod identities;
 mod order;
 mod remarks;
 mod snapshot;
@@ -19,14 +20,14 @@ mod sweep;
 mod timeline;
 mod track;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use ffu_model::watch::{Fate, Nanos, Notice, Outcome, Targets, Verdict, WatchState};
 
 use crate::Entry;
 use crate::judge::Judge;
-use crate::workload::GONE;
 use groups::Groups;
+use identities::Identities;
 use order::{Turn, Window};
 use remarks::Remarks;
 use steps::Steps;
@@ -49,8 +50,6 @@ const STRETCHES: usize = 600;
 const OUTAGES_KEPT: usize = 100;
 /// Outages kept over all targets: 32 bytes each.
 const ALL_OUTAGES_KEPT: usize = 1_000_000;
-/// Kinds of identity that one target may have.
-const KINDS: usize = 16;
 
 /// What the watch has seen so far.
 #[derive(Clone, Debug)]
@@ -79,7 +78,7 @@ pub struct Tally {
     turns: Vec<Turn>,
     pending: Vec<Event>,
     settled: bool,
-    identities: HashMap<u32, BTreeMap<String, String>>,
+    identities: Identities,
     lost: u64,
     groups: Groups,
     timeline: Timeline,
@@ -120,7 +119,7 @@ impl Tally {
             turns: Vec::new(),
             pending: Vec::new(),
             settled: false,
-            identities: HashMap::new(),
+            identities: Identities::default(),
             lost: 0,
             groups: Groups::new(&targets.targets, began),
             timeline: Timeline::new(began, STRETCHES),
@@ -160,14 +159,19 @@ impl Tally {
         self.remarks.wall(at)
     }
 
+    /// What a target's workload last said of itself.
+    pub fn identity(&self, target: u32, kind: &str) -> Option<&str> {
+        self.identities.of(target, kind)
+    }
+
     /// What is watched.
     pub fn targets(&self) -> &Targets {
         &self.targets
     }
 
-    /// The operator says that the run may go on in spite of a breach. False if there is no breach of that number.
-    pub fn acknowledge(&mut self, number: u32) -> bool {
-        self.judge.acknowledge(number)
+    /// The operator says at an instant that the run may go on in spite of a breach. False if there is no breach of that number.
+    pub fn acknowledge(&mut self, number: u32, at: Nanos) -> bool {
+        self.judge.acknowledge(number, at)
     }
 
     /// What the engine is to do.
@@ -187,6 +191,11 @@ impl Tally {
             lost: self.lost,
             breaches,
         }
+    }
+
+    /// What is noted now is judged after this.
+    pub fn patience(&self) -> std::time::Duration {
+        std::time::Duration::from_nanos(self.lag() + PACE)
     }
 
     fn lag(&self) -> Nanos {
@@ -271,7 +280,16 @@ impl Tally {
                 kind,
                 value,
                 at,
-            } => self.take_identity(*target, kind, value, *at),
+                explained,
+            } => {
+                self.with(*target, *at, |_| {});
+                if let Some(track) = self.tracks.get_mut(*target as usize)
+                    && self.identities.take(*target, kind, value, *at, explained.as_deref())
+                {
+                    track.restarts += 1;
+                    self.note(*target, *at, Kind::Restart);
+                }
+            }
             // If it answers before the settling time is over, it counts all the same.
             Notice::SetAside { target } => self.with(*target, 0, |track| track.aside |= track.first_answer.is_none()),
             Notice::Clock { at, wall } => {
@@ -283,7 +301,7 @@ impl Tally {
                 self.advance(*at);
                 let open = self.judge.breaches(|_| Vec::new());
                 for breach in open.iter().filter(|breach| breach.number <= *number) {
-                    self.acknowledge(breach.number);
+                    self.acknowledge(breach.number, *at);
                 }
             }
             Notice::Step(mark) => {
@@ -307,27 +325,6 @@ impl Tally {
     fn note(&mut self, target: u32, at: Nanos, kind: Kind) {
         if self.tracks.get(target as usize).is_some_and(|track| !track.aside) {
             self.pending.push(Event { at, kind, target });
-        }
-    }
-
-    fn take_identity(&mut self, target: u32, kind: &str, value: &str, at: Nanos) {
-        self.with(target, at, |_| {});
-        if target as usize >= self.tracks.len() {
-            return;
-        }
-        let known = self.identities.entry(target).or_default();
-        if let Some(before) = known.get_mut(kind) {
-            if before != value {
-                // One that is gone was counted then, whoever comes in its place.
-                let was_gone = before == GONE;
-                value.clone_into(before);
-                if !was_gone {
-                    self.tracks[target as usize].restarts += 1;
-                    self.note(target, at, Kind::Restart);
-                }
-            }
-        } else if known.len() < KINDS {
-            known.insert(kind.to_owned(), value.to_owned());
         }
     }
 }

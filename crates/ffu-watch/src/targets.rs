@@ -6,9 +6,10 @@ mod sample;
 use std::collections::{BTreeSet, HashMap};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ffu_model::watch::{Budget, Probe, Target, Targets, Vantage};
+use ffu_model::watch::{Budget, Probe, Target, Targets, Vantage, Workload};
 
 use crate::judge::MOST_BUDGETS;
+use crate::ssh;
 
 pub use sample::sample;
 
@@ -145,6 +146,13 @@ fn check(targets: &Targets) -> Result<(), Wrong> {
             "give this vantage point another name: `here` is always this host",
         );
     }
+    for (name, vantage) in &targets.vantages {
+        if let Vantage::Ssh { host, config, .. } = vantage
+            && let Some((what, next)) = ssh::wrong(host, config.as_deref())
+        {
+            return wrong(None, format!("[vantages.{name}]: {what}"), next);
+        }
+    }
     let mut names: HashMap<&str, usize> = HashMap::new();
     for (place, target) in targets.targets.iter().enumerate() {
         check_target(targets, target)?;
@@ -209,6 +217,34 @@ fn check_target(targets: &Targets, target: &Target) -> Result<(), Wrong> {
             what,
             format!("add [vantages.{}] or leave `vantage` out for this host", target.vantage),
         );
+    }
+    if let Some(Workload::Ssh { host, config, pid_file }) = &target.workload {
+        if let Some((what, next)) = ssh::wrong(host, config.as_deref()) {
+            return wrong(Some(name), format!("the workload of target {name:?}: {what}"), next);
+        }
+        if let Some(file) = pid_file.as_ref().filter(|file| !file.is_absolute()) {
+            let what = format!("`pid_file` of target {name:?} is {file}, which depends on the directory at {host}");
+            return wrong(Some(name), what, "give its whole path, from / on");
+        }
+    }
+    if let Some(Workload::Http { path, namespace, .. }) = &target.workload
+        && let Some(what) = crate::workload::wrong_http(path, namespace.as_deref())
+    {
+        let what = format!("the workload of target {name:?}: {what}");
+        return wrong(
+            Some(name),
+            what,
+            "a path begins with /; `ip netns list` shows the names",
+        );
+    }
+    if let Some(Workload::Instance { uuid }) = &target.workload
+        && !crate::instances::is_uuid(uuid)
+    {
+        let what = format!(
+            "the instance of target {name:?} is {:?}, which is no uuid",
+            shortened(uuid)
+        );
+        return wrong(Some(name), what, "give it as `openstack server list` shows it");
     }
     let port = match target.probe {
         Probe::TcpConnect { port } | Probe::TcpStream { port } | Probe::UdpEcho { port } => Some(port),

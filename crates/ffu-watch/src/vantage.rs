@@ -8,6 +8,7 @@ mod keeper;
 mod offset;
 mod process;
 mod seqs;
+mod why;
 
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;

@@ -3,6 +3,7 @@
 //! Identities are read every few seconds and told when they are first seen and whenever they change. What cannot be read (no access, no
 //! network at the moment) is not told: only an answer says something.
 
+mod http;
 mod identity;
 
 use std::thread::JoinHandle;
@@ -13,7 +14,8 @@ use std::sync::mpsc::SyncSender;
 
 use crate::outlet::Outlet;
 use crate::{Entry, clock};
-pub use identity::{GONE, Identity, read};
+pub(crate) use http::wrong as wrong_http;
+pub use identity::{GONE, Identity, by_hand, read};
 
 /// Threads that ask; one slow host holds up those that share its thread only.
 const THREADS: usize = 8;
@@ -37,7 +39,9 @@ impl Poller {
         let mut jobs: Vec<Vec<Job>> = (0..THREADS).map(|_| Vec::new()).collect();
         let asked = (0..)
             .zip(&targets.targets)
-            .filter_map(|(target, found)| Some((target, found.workload.clone()?)));
+            .filter_map(|(target, found)| Some((target, found.workload.clone()?)))
+            // Of all of these at once the databases are asked.
+            .filter(|(_, workload)| !matches!(workload, Workload::Instance { .. }));
         for (number, (target, workload)) in asked.enumerate() {
             jobs[number % THREADS].push(Job {
                 target,
@@ -80,6 +84,7 @@ fn poll(mut jobs: Vec<Job>, every: Duration, outlet: &Outlet) {
                     kind,
                     value,
                     at: clock::now(),
+                    explained: None,
                 })]);
                 job.known = Some(identity);
             }

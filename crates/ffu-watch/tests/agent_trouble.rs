@@ -3,9 +3,11 @@
 mod common;
 
 use std::collections::VecDeque;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use common::servers::Servers;
 use common::{MS, Net, Running, now, sleep, task};
@@ -206,4 +208,24 @@ fn agents_say_clearly_what_they_need() {
         errors.contains("ping_group_range") && errors.contains("setcap cap_net_raw+ep"),
         "{errors}"
     );
+}
+
+#[test]
+fn an_agent_that_hears_nothing_any_more_is_ended_though_its_input_is_open() {
+    let mut alone = task(100, 500, &[("127.0.0.1", Probe::Icmp)]);
+    alone.silence_s = std::num::NonZeroU32::new(2);
+    let mut agent = Running::start(None, &alone);
+    for _ in 0..20 {
+        assert!(agent.say(r#"{"clock": 1}"#), "it is spoken to, and goes on");
+        sleep(200);
+        assert_eq!(agent.ended(), None);
+    }
+    let silent = Instant::now();
+    while agent.ended().is_none() {
+        assert!(silent.elapsed() < Duration::from_secs(30), "it probes on for nobody");
+        sleep(20);
+    }
+    let (seen, status, _) = agent.stop();
+    assert_eq!(status.signal(), Some(Signal::SIGALRM as i32), "{status}");
+    assert!(!seen.fates(0).is_empty());
 }

@@ -205,6 +205,7 @@ fn times_of_another_host_are_on_our_clock() {
     let mock_ssh = script("mock-ssh", text);
     let vantage = Vantage::Ssh {
         host: "far.example".into(),
+        config: None,
         program: common::agent().into_string(),
     };
     let launch = Launch {

@@ -13,7 +13,6 @@ mod world;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use crate::cli::Cli;
@@ -21,7 +20,7 @@ use crate::exit::Exit;
 use crate::output::{Format, Output};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -34,7 +33,11 @@ fn main() -> ExitCode {
         }
     };
     let output = Output {
-        format: if cli.json { Format::Json } else { Format::Text },
+        format: if cli.everywhere.json {
+            Format::Json
+        } else {
+            Format::Text
+        },
     };
     match commands::run(cli, output) {
         Ok(exit) => ExitCode::from(exit.code()),

@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use ffu_catalog::Catalog;
 
+use crate::cli::Everywhere;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -28,15 +29,12 @@ pub struct Places {
 
 impl Places {
     /// From the options, the XDG variables, or the home directory.
-    pub fn new(
-        cache: Option<Utf8PathBuf>,
-        state: Option<Utf8PathBuf>,
-        overlay: Option<Utf8PathBuf>,
-    ) -> Result<Self, Failure> {
+    pub fn new(chosen: Everywhere) -> Result<Self, Failure> {
+        let (cache, state) = (chosen.cache_dir, chosen.state_dir);
         Ok(Places {
             cache: absolute(cache.map_or_else(|| xdg("XDG_CACHE_HOME", ".cache"), Ok)?)?,
             state: absolute(state.map_or_else(|| xdg("XDG_STATE_HOME", ".local/state"), Ok)?)?,
-            overlay,
+            overlay: chosen.catalog,
         })
     }
 

@@ -26,12 +26,30 @@ fn fast_forward(lab: &Lab, to: &str) -> Value {
     report
 }
 
+/// What the watch would probe, out of the databases of this cloud file.
+#[track_caller]
+fn watched(lab: &Lab, cloud: &str) -> String {
+    let cloud = lab.scratch.path(cloud);
+    let vantage = "network=tenant-net:qdhcp-tenant";
+    let made = lab
+        .scratch
+        .ffu(&["watch", "targets", "--cloud", text(&cloud), "--vantage", vantage]);
+    made.exits(0).out
+}
+
 #[test]
 fn rocky_to_train_extracts_placement_and_keeps_everything() {
     let lab = Lab::up("rocky", 6);
     let cloud = lab.discover("cloud.toml");
     assert!(cloud.contains("rocky"));
     lab.no_secret_in(&lab.scratch.path("cloud.toml"));
+    let targets = watched(&lab, "cloud.toml");
+    assert!(
+        targets.contains("kind = \"gateway\"")
+            && targets.contains("kind = \"instance\"")
+            && targets.contains("type = \"instance\""),
+        "{targets}"
+    );
     let report = fast_forward(&lab, "train");
     assert_eq!(report["hops"].as_array().unwrap().len(), 2);
     lab.token();
@@ -49,6 +67,11 @@ fn rocky_to_train_extracts_placement_and_keeps_everything() {
     assert!(
         now.contains("project = \"placement\"") && !now.contains("series = \"rocky\""),
         "{now}"
+    );
+    assert_eq!(
+        targets,
+        watched(&lab, "after.toml"),
+        "neutron's addresses are what they were"
     );
 
     lab.scratch.ffu(&["accept", "--yes"]).exits(0);

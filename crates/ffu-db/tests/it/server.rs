@@ -203,3 +203,32 @@ fn cells_are_found_and_followed() {
     );
     assert!(follow("d").unwrap_err().to_string().contains("no such cell"));
 }
+
+#[test]
+fn several_reads_leave_no_transaction_and_write_nothing() {
+    let database = shared_server().database("reads").unwrap();
+    database
+        .run(&["CREATE TABLE t (a INT)", "INSERT INTO t VALUES (1), (2)"])
+        .unwrap();
+    let access = database.access();
+    let (server, schema) = (access.server().unwrap(), access.schema().unwrap());
+    let limit = std::time::Duration::from_secs(5);
+    let ask = |queries: &[&str]| {
+        let queries: Vec<String> = queries.iter().map(ToString::to_string).collect();
+        server.rows_by_themselves(schema, &queries, limit)
+    };
+    let rows = ask(&[
+        "SELECT a FROM t ORDER BY a",
+        "SELECT COUNT(*) FROM t",
+        "SELECT @@autocommit",
+    ]);
+    assert!(matches!(rows, Err(DbError::QueryRefused { .. })), "{rows:?}");
+    let rows = ask(&["SELECT a FROM t ORDER BY a", "SELECT COUNT(*) FROM t"]).unwrap();
+    assert_eq!(
+        rows.into_iter().flatten().flatten().collect::<Vec<_>>(),
+        ["1", "2", "2"]
+    );
+    assert!(ask(&["DELETE FROM t"]).is_err());
+    // Nothing waits for it.
+    database.run(&["ALTER TABLE t ADD COLUMN b INT"]).unwrap();
+}

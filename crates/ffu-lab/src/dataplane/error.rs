@@ -24,6 +24,16 @@ pub enum DataPlaneError {
         /// Debian's package.
         package: String,
     },
+    /// What a QEMU guest is made of is not there.
+    #[error(
+        "the QEMU guest needs {missing} in {dir}\n  next: scripts/setup-guest (`scripts/setup --qemu` for QEMU, too)"
+    )]
+    NoGuestParts {
+        /// What is missing.
+        missing: String,
+        /// Where it was looked for.
+        dir: Utf8PathBuf,
+    },
     /// The description does not make sense.
     #[error("this data plane cannot be built: {why}\n  next: correct its description")]
     BadSpec {
@@ -181,6 +191,10 @@ mod tests {
             DataPlaneError::NoProgram {
                 program: text(),
                 package: text(),
+            },
+            DataPlaneError::NoGuestParts {
+                missing: text(),
+                dir: dir(),
             },
             DataPlaneError::BadSpec { why: text() },
             DataPlaneError::AlreadyUp { dir: dir() },

@@ -41,7 +41,8 @@ pub enum Fault {
         /// The network.
         network: String,
     },
-    /// The guest is killed, with its link down, and started again at the end.
+    /// The guest is killed, with its link down, and started again at the end. One that is a machine is reset: it starts again at
+    /// once, and the link is up when it serves again.
     KillGuest {
         /// The guest.
         guest: String,
@@ -159,14 +160,25 @@ pub fn inject(
             if !(1..=10_000).contains(per_10_000) {
                 return Err(bad("a share between 0.01 % and 100 % is"));
             }
-            acts::lose(&names.guest(plane.guest_at(guest)?), *per_10_000, fault, &run)
+            acts::lose(&space_of(plane, guest, bad)?, *per_10_000, fault, &run)
         }
         Fault::Latency { guest, milliseconds } => {
             if !(1..=latency::LONGEST_MS).contains(milliseconds) {
                 return Err(bad("1 ms to 10 s are"));
             }
-            acts::delay(&names.guest(plane.guest_at(guest)?), *milliseconds, fault, &run)
+            acts::delay(&space_of(plane, guest, bad)?, *milliseconds, fault, &run)
         }
+    }
+}
+
+/// The guest's own namespace; a machine has none.
+fn space_of(plane: &DataPlane, guest: &str, bad: impl Fn(&str) -> DataPlaneError) -> Result<String, DataPlaneError> {
+    let at = plane.guest_at(guest)?;
+    match plane.spec().guests[at].machine {
+        None => Ok(plane.names().guest(at)),
+        Some(_) => Err(bad(
+            "it is done in a guest's namespace, and a QEMU guest has none; link-down and kill-guest are",
+        )),
     }
 }
 
@@ -184,7 +196,12 @@ pub fn heal(plane: &DataPlane) -> Result<(), DataPlaneError> {
         })?;
         (0..spec.guests.len()).try_for_each(|at| link(&fabric, &wiring::port(at), true, cutting(plane)))
     })?;
-    for at in 0..spec.guests.len() {
+    for (at, _) in spec
+        .guests
+        .iter()
+        .enumerate()
+        .filter(|(_, guest)| guest.machine.is_none())
+    {
         in_namespace(&names.guest(at), || acts::unlose().and_then(|()| latency::lead_past()))?;
     }
     plane.start_guests()

@@ -2,6 +2,7 @@
 //! with certainty also when whoever started it was killed before it could write anything down.
 
 use std::fs::OpenOptions;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ pub struct GuestStatus {
     /// What it was built from.
     #[serde(flatten)]
     pub guest: GuestSpec,
-    /// Its namespace.
+    /// The namespace of its process.
     pub namespace: String,
     /// Its process, if it lives.
     pub pid: Option<u32>,
@@ -51,7 +52,8 @@ impl GuestStatus {
                 } else {
                     String::new()
                 };
-                format!("running (process {}){stream}", identity.pid)
+                let machine = guest.machine.as_ref().map_or("", |_| " of QEMU");
+                format!("running (process {}{machine}){stream}", identity.pid)
             }
             (None, Some(pid)) => format!("does not answer (process {pid})"),
             (None, None) => "not running".to_owned(),
@@ -82,7 +84,7 @@ impl DataPlane {
         let guests = self.state.spec.guests.iter().enumerate();
         guests
             .map(|(at, guest)| {
-                let namespace = self.names().guest(at);
+                let namespace = self.names().of(at, guest);
                 let pid = self.living(at).map(|identity| identity.pid);
                 let identity = pid.and_then(|_| self.ask(at).ok());
                 GuestStatus {
@@ -104,9 +106,13 @@ impl DataPlane {
     }
 
     fn ask(&self, at: usize) -> Result<Identity, DataPlaneError> {
+        if self.state.spec.guests[at].machine.is_some() {
+            return self.ask_machine(at);
+        }
         let namespace = self.names().guest(at);
         in_namespace(&namespace, || {
-            let answer = body_of(HTTP_PORT, "/identity").map_err(|error| self.ill(at, error.to_string()))?;
+            let answer = body_of((Ipv4Addr::LOCALHOST, HTTP_PORT).into(), "/identity")
+                .map_err(|error| self.ill(at, error.to_string()))?;
             serde_json::from_str(&answer).map_err(|error| self.ill(at, error.to_string()))
         })
     }
@@ -122,6 +128,9 @@ impl DataPlane {
     pub(super) fn spawn(&self, at: usize) -> Result<u32, DataPlaneError> {
         let spec = &self.state.spec;
         let guest = &spec.guests[at];
+        if let Some(machine) = &guest.machine {
+            return self.spawn_machine(at, machine);
+        }
         // A ring: everybody talks to the next one.
         let peer = (spec.guests.len() > 1).then(|| spec.guests[(at + 1) % spec.guests.len()].address);
         let pid_file = self.pid_file(at);
@@ -170,6 +179,9 @@ impl DataPlane {
 
     /// Waits until the guest that was started as this process serves.
     pub(super) fn wait_for(&self, at: usize, pid: u32) -> Result<Identity, DataPlaneError> {
+        if self.state.spec.guests[at].machine.is_some() {
+            return self.wait_for_machine(at, pid, None);
+        }
         let begun = Instant::now();
         loop {
             let written = std::fs::read_to_string(self.pid_file(at)).unwrap_or_default();
@@ -198,7 +210,7 @@ impl DataPlane {
         })
     }
 
-    fn end(&self, at: usize) -> Result<(), DataPlaneError> {
+    pub(super) fn end(&self, at: usize) -> Result<(), DataPlaneError> {
         let ended = ffu_hosts::end_holders(&self.file(at, "lock"), GRACE);
         ended.map(drop).map_err(|error| DataPlaneError::StillThere {
             what: format!("the guest {}", self.state.spec.guests[at].name),
@@ -206,7 +218,7 @@ impl DataPlane {
         })
     }
 
-    fn file(&self, at: usize, ending: &str) -> Utf8PathBuf {
+    pub(super) fn file(&self, at: usize, ending: &str) -> Utf8PathBuf {
         self.place()
             .join("guests")
             .join(format!("{}.{ending}", self.state.spec.guests[at].name))
@@ -217,7 +229,7 @@ impl DataPlane {
         self.file(at, "pid")
     }
 
-    fn log(&self, at: usize) -> Utf8PathBuf {
+    pub(super) fn log(&self, at: usize) -> Utf8PathBuf {
         self.place()
             .join("log")
             .join(format!("{}.log", self.state.spec.guests[at].name))
@@ -232,11 +244,11 @@ impl DataPlane {
     }
 }
 
-/// The body of an answer of this namespace's own HTTP server.
-fn body_of(port: u16, path: &str) -> std::io::Result<String> {
+/// The body of an HTTP server's answer.
+pub(super) fn body_of(server: SocketAddr, path: &str) -> std::io::Result<String> {
     use std::io::{Read as _, Write as _};
     let patience = Duration::from_secs(2);
-    let mut stream = std::net::TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), patience)?;
+    let mut stream = std::net::TcpStream::connect_timeout(&server, patience)?;
     stream.set_read_timeout(Some(patience))?;
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: guest\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut answer = String::new();

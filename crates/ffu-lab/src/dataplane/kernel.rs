@@ -1,8 +1,10 @@
 //! The edge to the kernel: privileges, namespaces, the programs `ip` and `nft`, and the clock that faults are told in.
 
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ffu_model::watch::Nanos;
@@ -13,6 +15,8 @@ use super::error::DataPlaneError;
 
 /// Where `ip netns` keeps its names.
 pub(crate) const NAMESPACES: &str = "/run/netns";
+/// How long making namespaces can take on a machine that has other things to do.
+const PATIENCE: Duration = Duration::from_secs(60);
 const SEARCHED: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 /// Bits of the capability sets in `/proc/PID/status`.
 const CAPABILITIES: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN")];
@@ -80,6 +84,11 @@ pub(crate) fn check_programs() -> Result<(), DataPlaneError> {
 
 /// Runs a program to its end with this standard input; returns its standard output.
 pub(crate) fn run(command: &mut Command, input: &str) -> Result<String, DataPlaneError> {
+    run_with(command.stdin(Stdio::piped()), input)
+}
+
+/// As [`run`]; the input is written if the standard input is a pipe.
+fn run_with(command: &mut Command, input: &str) -> Result<String, DataPlaneError> {
     let shown = format!("{command:?}").replace('"', "");
     let failed = |how: String, output: String| DataPlaneError::Command {
         command: shown.clone(),
@@ -90,7 +99,6 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Result<String, DataPlan
     let mut child = command
         .env_clear()
         .env("LC_ALL", "C.UTF-8")
-        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -116,6 +124,46 @@ pub(crate) fn ip(namespace: Option<&str>, script: &str, force: bool) -> Result<(
         command.arg("-force");
     }
     run(command.args(["-batch", "-"]), script).map(drop)
+}
+
+/// `ip` with a script that makes what others have to remove: it holds the lock of this file for as long as it runs, also if who
+/// started it is killed meanwhile. The file is its standard input.
+pub(crate) fn ip_locked(path: &Utf8Path, script: &str) -> Result<(), DataPlaneError> {
+    let failed = DataPlaneError::io("write", path);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| {
+            file.lock()?;
+            file.write_all(script.as_bytes())?;
+            file.rewind()?;
+            Ok(file)
+        })
+        .map_err(failed)?;
+    let mut command = Command::new(program("ip", "iproute2")?);
+    run_with(command.args(["-batch", "-"]).stdin(Stdio::from(file)), "").map(drop)
+}
+
+/// Waits until nobody holds the lock of [`ip_locked`].
+///
+/// # Errors
+/// [`DataPlaneError::Io`] if somebody does for longer than making namespaces can take.
+pub(crate) fn wait_unlocked(path: &Utf8Path) -> Result<(), DataPlaneError> {
+    let Ok(file) = File::open(path) else {
+        return Ok(());
+    };
+    let begun = Instant::now();
+    while let Err(error) = file.try_lock() {
+        if begun.elapsed() > PATIENCE {
+            return Err(DataPlaneError::io("lock", path)(error.into()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// `nft` with a script (or, without arguments of its own, rules from it), in the namespace of the calling thread.

@@ -12,6 +12,7 @@ mod guest;
 mod guests;
 mod kernel;
 mod latency;
+mod machine;
 mod netlink;
 mod ovs;
 mod rows;
@@ -28,6 +29,7 @@ pub use error::DataPlaneError;
 pub use guest::{DNS_PORT, ECHO_PORT, GuestFile, HTTP_PORT, Identity, StreamState, run_guest};
 pub use guests::GuestStatus;
 pub use kernel::{check_privileges, in_namespace};
+pub use machine::{Machine, parts_in};
 pub use rows::Wanted;
 pub use spec::{External, GuestSpec, MOST_GUESTS, NetworkSpec, Spec, Subnet, Switch};
 
@@ -83,6 +85,7 @@ impl DataPlane {
     pub fn up(spec: Spec, dir: &Utf8Path) -> Result<DataPlane, DataPlaneError> {
         spec.check()?;
         check_possible(spec.switch)?;
+        spec.machines().try_for_each(Machine::check)?;
         std::fs::create_dir_all(dir).map_err(DataPlaneError::io("create", dir))?;
         let dir = dir.canonicalize_utf8().map_err(DataPlaneError::io("read", dir))?;
         if DataPlane::exists(&dir) {
@@ -114,7 +117,7 @@ impl DataPlane {
         let (spec, names) = (&self.state.spec, self.names());
         let all = names.all(spec);
         let add: String = all.iter().map(|name| format!("netns add {name}\n")).collect();
-        kernel::ip(None, &add, false)?;
+        kernel::ip_locked(&self.making(), &add)?;
         for name in &all {
             kernel::set_parameters(name, &PARAMETERS)?;
         }
@@ -140,6 +143,11 @@ impl DataPlane {
         self.write(&path, text.as_bytes())?;
         self.state.ready = true;
         self.save()
+    }
+
+    /// What makes the namespaces holds its lock.
+    fn making(&self) -> Utf8PathBuf {
+        self.place().join("making")
     }
 
     /// Whether a directory has one, finished or not.
@@ -186,6 +194,8 @@ impl DataPlane {
         }
         check_privileges()?;
         let plane = DataPlane::read(dir)?;
+        // Whoever was killed may have left an `ip` that still makes namespaces.
+        kernel::wait_unlocked(&plane.making())?;
         plane.end_guests()?;
         plane.end_switch()?;
         let names = plane.names();
@@ -250,12 +260,13 @@ impl DataPlane {
         Ok(self.names().inside(self.network_at(network)?))
     }
 
-    /// The namespace of a guest.
+    /// The namespace of a guest's process: its own, or that of the bridges where it is a machine.
     ///
     /// # Errors
     /// [`DataPlaneError::NoSuch`].
     pub fn namespace_of(&self, guest: &str) -> Result<String, DataPlaneError> {
-        Ok(self.names().guest(self.guest_at(guest)?))
+        let at = self.guest_at(guest)?;
+        Ok(self.names().of(at, &self.state.spec.guests[at]))
     }
 
     /// All its namespaces.

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::error::DataPlaneError;
+use super::machine::Machine;
 use super::spec::{External, GuestSpec, NetworkSpec, Spec, Subnet, Switch};
 use crate::error::LabError;
 use crate::layout::Lab;
@@ -21,6 +22,8 @@ pub struct Wanted {
     pub program: Vec<String>,
     /// What its networks are made of.
     pub switch: Switch,
+    /// What the first guest is made of, if it shall be a machine of its own.
+    pub machine: Option<Machine>,
 }
 
 /// Running instances with a bound IPv4 port, those with a floating address first, then in the order they were made.
@@ -90,12 +93,15 @@ fn describe(
         }
     }
     let there = candidates.len();
-    let guests = choose(candidates, wanted.guests);
+    let mut guests = choose(candidates, wanted.guests);
     if guests.len() < wanted.guests {
         return Err(DataPlaneError::TooFew {
             there,
             asked: wanted.guests,
         });
+    }
+    if let Some(first) = guests.first_mut() {
+        first.machine.clone_from(&wanted.machine);
     }
     let used: BTreeSet<&str> = guests.iter().map(|guest| guest.network.as_str()).collect();
     let mut networks = Vec::new();
@@ -163,6 +169,7 @@ fn guest(row: &Row) -> Option<GuestSpec> {
         address: text(row, 2)?.parse().ok()?,
         mac: text(row, 3)?.to_owned(),
         floating: text(row, 4).and_then(|address| address.parse().ok()),
+        machine: None,
         groups: groups.collect(),
     })
 }
@@ -214,6 +221,7 @@ mod tests {
             guests,
             program: vec!["/bin/ffu".to_owned()],
             switch: Switch::Bridge,
+            machine: None,
         }
     }
 
@@ -240,6 +248,19 @@ mod tests {
                 .len(),
             3
         );
+    }
+
+    #[test]
+    fn the_first_guest_is_the_machine() {
+        let (ports, subnets, gateways) = tables();
+        let machine = Some(Machine::new("/parts".into()));
+        let wanted = Wanted {
+            machine: machine.clone(),
+            ..wanted(2)
+        };
+        let spec = describe(&wanted, &ports, &subnets, &gateways, &BTreeSet::new()).unwrap();
+        assert_eq!((&spec.guests[0].machine, &spec.guests[1].machine), (&machine, &None));
+        assert!(spec.guests[0].floating.is_some());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cidr::Cidr;
 use super::error::DataPlaneError;
+use super::machine::Machine;
 
 /// The most guests: each is a process and a namespace.
 pub const MOST_GUESTS: usize = 250;
@@ -65,7 +66,7 @@ pub struct NetworkSpec {
     pub vantage: Ipv4Addr,
 }
 
-/// A guest: one namespace, one process.
+/// A guest: one process, in a namespace or as a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GuestSpec {
@@ -80,6 +81,9 @@ pub struct GuestSpec {
     /// Its floating address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floating: Option<Ipv4Addr>,
+    /// Where it is a machine of its own instead of a namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
     /// What it belongs to, for the targets file: `az`, `vnic_type`, `tenant`, `host`, …
     #[serde(default)]
     pub groups: BTreeMap<String, String>,
@@ -107,6 +111,11 @@ impl Spec {
             .iter()
             .enumerate()
             .find(|(_, network)| network.name == name)
+    }
+
+    /// What its guests that are machines are made of.
+    pub fn machines(&self) -> impl Iterator<Item = &Machine> {
+        self.guests.iter().filter_map(|guest| guest.machine.as_ref())
     }
 
     /// Checks it: everything that is built relies on it.
@@ -180,6 +189,9 @@ impl Spec {
                     guest.mac, guest.name
                 ));
             }
+            if let Some(why) = guest.machine.as_ref().and_then(Machine::refusal) {
+                return Some(why);
+            }
             for address in [Some(guest.address), guest.floating].into_iter().flatten() {
                 if let Some(why) = once(address) {
                     return Some(why);
@@ -235,6 +247,7 @@ pub(crate) mod tests {
             address: address.parse().unwrap(),
             mac: format!("fa:16:3e:00:00:{n:02x}"),
             floating: floating.map(|text| text.parse().unwrap()),
+            machine: None,
             groups: BTreeMap::new(),
         };
         Spec {
@@ -275,7 +288,7 @@ pub(crate) mod tests {
     #[test]
     fn every_mistake_is_found() {
         type Spoil = fn(&mut Spec);
-        let mistakes: [(&str, Spoil); 11] = [
+        let mistakes: [(&str, Spoil); 12] = [
             ("prefix", |s| s.prefix = "a/b".to_owned()),
             ("guests", |s| s.guests.clear()),
             ("name", |s| s.guests[0].name = "a b".to_owned()),
@@ -286,6 +299,7 @@ pub(crate) mod tests {
             ("no subnet", |s| s.guests[1].network = "green".to_owned()),
             ("hardware", |s| s.guests[1].mac = s.guests[0].mac.to_ascii_uppercase()),
             ("hardware", |s| s.guests[1].mac = "01:00:00:00:00:01; rm".to_owned()),
+            ("MiB", |s| s.guests[0].machine = Some(Machine::new("relative".into()))),
             ("floating", |s| s.guests[0].floating = Some("10.9.9.9".parse().unwrap())),
         ];
         for (word, spoil) in mistakes {

@@ -6,13 +6,13 @@ use std::net::Ipv4Addr;
 use ffu_model::watch::{Probe, Target, Targets, Vantage, Workload};
 
 use super::DataPlane;
-use super::guest::ECHO_PORT;
+use super::guest::{ECHO_PORT, HTTP_PORT};
 
 /// The vantage point outside.
 pub(crate) const OUTSIDE: &str = "outside";
 
 impl DataPlane {
-    /// For each guest: ICMP, UDP echo and a TCP stream, from outside through the router (to its floating address, where it
+    /// For each guest: ICMP, UDP echo (HTTP for a machine) and a TCP stream, from outside through the router (to its floating address, where it
     /// has one) and from the vantage point in its network.
     pub fn targets(&self) -> Targets {
         let (spec, names) = (self.spec(), self.names());
@@ -26,8 +26,20 @@ impl DataPlane {
             let mut groups = guest.groups.clone();
             groups.insert("network".to_owned(), guest.network.clone());
             groups.insert("guest".to_owned(), guest.name.clone());
-            let workload = Workload::Process {
-                pid_file: self.pid_file(at),
+            let workload = match guest.machine {
+                None => Workload::Process {
+                    pid_file: self.pid_file(at),
+                },
+                // Its process goes on when it restarts; its boot id does not.
+                Some(_) => Workload::Http {
+                    address: Ipv4Addr::into(guest.address),
+                    port: HTTP_PORT,
+                    path: "/identity".to_owned(),
+                    namespace: self
+                        .spec()
+                        .network(&guest.network)
+                        .map(|(place, _)| names.inside(place)),
+                },
             };
             let outer = match guest.floating {
                 Some(floating) => (floating, "floating-ip"),
@@ -40,7 +52,7 @@ impl DataPlane {
             for (vantage, from, address, kind) in ways {
                 let mut groups = groups.clone();
                 groups.insert("kind".to_owned(), kind.to_owned());
-                for (probe, how) in probes() {
+                for (probe, how) in probes(guest.machine.is_some()) {
                     targets.push(Target {
                         name: format!("{}/{from}/{how}", guest.name),
                         address: Ipv4Addr::into(address),
@@ -67,10 +79,15 @@ fn inside(network: &str) -> String {
     format!("inside-{network}")
 }
 
-fn probes() -> [(Probe, &'static str); 3] {
+/// A machine has no UDP echo, and HTTP instead.
+fn probes(of_machine: bool) -> [(Probe, &'static str); 3] {
+    let (port, path) = (HTTP_PORT, "/".to_owned());
     [
         (Probe::Icmp, "icmp"),
-        (Probe::UdpEcho { port: ECHO_PORT }, "udp-echo"),
+        match of_machine {
+            false => (Probe::UdpEcho { port: ECHO_PORT }, "udp-echo"),
+            true => (Probe::Http { port, path }, "http"),
+        },
         (Probe::TcpStream { port: ECHO_PORT }, "tcp-stream"),
     ]
 }

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
-use super::spec::{Spec, Subnet, Switch};
+use super::spec::{GuestSpec, Spec, Subnet, Switch};
 
 /// Names of a data plane's namespaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +45,23 @@ impl Names {
         format!("{}g{}", self.stem, guest + 1)
     }
 
+    /// Where a guest's process is: a machine is at the bridges.
+    pub(crate) fn of(&self, place: usize, guest: &GuestSpec) -> String {
+        match guest.machine {
+            Some(_) => self.fabric(),
+            None => self.guest(place),
+        }
+    }
+
     pub(crate) fn all(&self, spec: &Spec) -> Vec<String> {
         let mut names = vec![self.outside(), self.router(), self.fabric()];
         names.extend((0..spec.networks.len()).map(|at| self.inside(at)));
-        names.extend((0..spec.guests.len()).map(|at| self.guest(at)));
+        let guests = spec
+            .guests
+            .iter()
+            .enumerate()
+            .filter(|(_, guest)| guest.machine.is_none());
+        names.extend(guests.map(|(at, _)| self.guest(at)));
         names
     }
 }
@@ -141,22 +154,40 @@ pub(crate) fn scripts(spec: &Spec, names: &Names) -> Vec<Script> {
             all.push(script(names.inside(at), text));
         }
     }
-    let number = spec.guests.len();
-    for (at, guest) in spec.guests.iter().enumerate() {
-        let Some((subnet, (place, network))) = spec.subnet_of(guest).zip(spec.network(&guest.network)) else {
-            continue;
-        };
-        let mut text = host(guest.address, &subnet) + &gateways(spec, place);
-        text += &neighbour(network.vantage, &inside_mac(place), "eth0");
-        // Its partners in the ring of streams; those in other networks are the router's.
-        for other in [(at + 1) % number, (at + number - 1) % number].map(|other| &spec.guests[other]) {
-            if other.network == guest.network && other.name != guest.name {
-                text += &neighbour(other.address, &other.mac, "eth0");
-            }
+    // A machine sets its own card up.
+    let spaces = spec
+        .guests
+        .iter()
+        .enumerate()
+        .filter(|(_, guest)| guest.machine.is_none());
+    for (at, guest) in spaces {
+        if let Some(subnet) = spec.subnet_of(guest) {
+            let known = neighbours_of(spec, at);
+            let known = known.iter().map(|(address, mac)| neighbour(*address, mac, "eth0"));
+            let text = host(guest.address, &subnet) + &known.collect::<String>();
+            all.push(script(names.guest(at), text));
         }
-        all.push(script(names.guest(at), text));
     }
     all
+}
+
+/// Whom the guest at this place talks to directly, with their hardware addresses: its gateways, the vantage point in its network, its
+/// partners in the ring of streams (those in other networks are the router's).
+pub(crate) fn neighbours_of(spec: &Spec, at: usize) -> Vec<(Ipv4Addr, String)> {
+    let guest = &spec.guests[at];
+    let Some((place, network)) = spec.network(&guest.network) else {
+        return Vec::new();
+    };
+    let gateways = network.subnets.iter().map(|subnet| (subnet.gateway, leg_mac(place)));
+    let number = spec.guests.len();
+    let partners = [(at + 1) % number, (at + number - 1) % number].map(|other| &spec.guests[other]);
+    let partners = partners
+        .into_iter()
+        .filter(|other| other.network == guest.network && other.name != guest.name);
+    gateways
+        .chain([(network.vantage, inside_mac(place))])
+        .chain(partners.map(|other| (other.address, other.mac.clone())))
+        .collect()
 }
 
 /// The fabric's ports of a network: the router's, the vantage point's, the guests'.
@@ -168,7 +199,7 @@ pub(crate) fn ports_of(spec: &Spec, network: usize) -> Vec<String> {
 }
 
 fn fabric(spec: &Spec, names: &Names) -> String {
-    let mut text = String::new();
+    let (mut text, mut cards) = (String::new(), String::new());
     let mut plug = |inner: &str, outer: &str, namespace: String, mac: &str| {
         let ends = format!("link add {inner} type veth peer name {outer} address {mac} netns {namespace}");
         let _ = writeln!(text, "{ends}");
@@ -178,8 +209,12 @@ fn fabric(spec: &Spec, names: &Names) -> String {
         plug(&format!("v{}", at + 1), "eth0", names.inside(at), &inside_mac(at));
     }
     for (at, guest) in spec.guests.iter().enumerate() {
-        plug(&port(at), "eth0", names.guest(at), &guest.mac);
+        match guest.machine {
+            Some(_) => cards += &format!("tuntap add name {} mode tap\n", port(at)),
+            None => plug(&port(at), "eth0", names.guest(at), &guest.mac),
+        }
     }
+    text += &cards;
     for at in 0..spec.networks.len() {
         let bridge = bridge(at);
         let master = match spec.switch {
@@ -271,43 +306,5 @@ pub(crate) fn translation(spec: &Spec) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::spec::tests::two_networks;
-    use super::*;
-
-    #[test]
-    fn scripts_hold_the_addresses_that_were_asked_for() {
-        let (spec, names) = (two_networks(), Names::new("ffut", "0a1b2c"));
-        let all = scripts(&spec, &names);
-        assert_eq!(all.len(), 3 + 2 + 2);
-        assert_eq!(names.all(&spec).len(), 3 + 2 + 2);
-        let of = |namespace: String| &all.iter().find(|script| script.namespace == namespace).unwrap().text;
-        let fabric = of(names.fabric());
-        assert!(
-            fabric.contains("link add p2 type veth peer name eth0 address fa:16:3e:00:00:02 netns ffut-0a1b2c-g2\n")
-        );
-        assert!(fabric.contains("link set p2 master br2 up"));
-        assert!(of(names.guest(0)).contains("addr add 10.1.0.2/16 dev eth0"));
-        assert!(of(names.guest(1)).contains("route add default via 10.2.0.1"));
-        assert!(of(names.router()).contains("addr add 203.0.113.20/32 dev ext"));
-        assert!(of(names.outside()).contains("route add 10.2.0.0/24 via 203.0.113.9"));
-        assert!(
-            of(names.outside()).contains("neigh replace 203.0.113.20 lladdr 0e:ff:00:03:00:00 dev eth0 nud permanent")
-        );
-        assert!(of(names.guest(1)).contains("neigh replace 10.2.0.1 lladdr 0e:ff:00:01:00:01 dev eth0"));
-        assert!(of(names.router()).contains("neigh replace 10.1.0.2 lladdr fa:16:3e:00:00:01 dev net1"));
-        assert!(
-            relearn(&spec, 0)
-                .contains("\nneigh del 10.1.0.2 dev net1\nneigh del 10.1.255.253 dev net1\nneigh replace 10.1.0.2 ")
-        );
-        let rules = translation(&spec);
-        assert!(rules.contains("ip daddr 203.0.113.20 dnat to 10.1.0.2\n"), "{rules}");
-        assert!(rules.contains("ip saddr 10.1.0.2 snat to 203.0.113.20\n"), "{rules}");
-    }
-
-    #[test]
-    fn names_fit_the_kernel() {
-        let longest = [port(249), bridge(49), leg(49)];
-        assert!(longest.iter().all(|name| name.len() <= 15), "{longest:?}");
-    }
-}
+#[path = "wiring/tests.rs"]
+mod tests;

@@ -2,16 +2,18 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream, UdpSocket};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ffu_hosts::StopFlag;
 use ffu_lab::dataplane::fault::{Fault, Injected, inject};
 use ffu_lab::dataplane::{
-    Cidr, DataPlane, ECHO_PORT, External, GuestSpec, NetworkSpec, Spec, Subnet, Switch, in_namespace,
+    Cidr, DataPlane, DataPlaneError, ECHO_PORT, External, GuestSpec, HTTP_PORT, NetworkSpec, Spec, Subnet, Switch,
+    in_namespace,
 };
 use nix::time::{ClockId, clock_gettime};
 
@@ -30,6 +32,48 @@ pub fn be_a_guest() {
     if last.starts_with('/') && last.ends_with(".json") {
         let error = ffu_lab::dataplane::run_guest(Utf8Path::new(&last)).unwrap_err();
         panic!("{error}");
+    }
+}
+
+/// What a test binary that kills an `up` has as its test `up_program`: told a file with a description, it brings that up.
+pub fn be_an_up() {
+    let last = std::env::args().next_back().unwrap_or_default();
+    if last.starts_with('/') && last.ends_with(".spec") {
+        let spec: Spec = serde_json::from_slice(&std::fs::read(&last).unwrap()).unwrap();
+        DataPlane::up(spec, &Utf8Path::new(&last).with_extension("d")).unwrap();
+    }
+}
+
+/// Kills an `up` with SIGKILL as soon as each of these files is there, and sees that `down` leaves nothing of it.
+pub fn killed_while_it_came_up(spec: &Spec, marks: &[&str]) {
+    let own = std::env::current_exe().unwrap();
+    for mark in marks {
+        let place = Plane::place();
+        let (file, dir) = (place.dir.join("x.spec"), place.dir.join("x.d"));
+        std::fs::write(&file, serde_json::to_vec(spec).unwrap()).unwrap();
+        let mut child = Command::new(&own)
+            .args(["--exact", "up_program", "--nocapture", file.as_str()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        while !dir.join("dataplane").join(mark).exists() && child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{mark} never came");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let state = std::fs::read_to_string(dir.join("dataplane/state.json")).unwrap();
+        let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+        let stem = format!("{}-{}-", spec.prefix, state["id"].as_str().unwrap());
+        assert_eq!(state["ready"], false, "it came in time to disturb it: {mark}");
+        let opened = DataPlane::open(&dir);
+        assert!(matches!(opened, Err(DataPlaneError::Unfinished { .. })), "{mark}");
+        assert!(DataPlane::down(&dir).unwrap(), "{mark}");
+        let left = (namespaces_of(&stem), processes_of(dir.as_str()));
+        assert_eq!(left, (vec![], 0), "{mark}");
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0, "{mark}");
     }
 }
 
@@ -62,6 +106,7 @@ pub fn four() -> Spec {
         address: address(ip),
         mac: format!("fa:16:3e:00:00:{n:02x}"),
         floating: (n == 1).then(|| address("203.0.113.20")),
+        machine: None,
         groups: BTreeMap::from([("az".to_owned(), format!("az-{}", n % 2))]),
     };
     Spec {
@@ -189,4 +234,89 @@ pub fn measured(plane: &DataPlane, fault: &Fault, milliseconds: u64, to: &[&str]
         let pings = probers.into_iter().map(|prober| prober.join().unwrap()).collect();
         (done.unwrap(), pings)
     })
+}
+
+/// It answers in every way that a guest does, here in this namespace.
+pub fn everything(to: Ipv4Addr) {
+    icmp(to).unwrap();
+    udp(to).unwrap();
+    echo_and_http(to);
+}
+
+/// What a machine answers, too.
+pub fn echo_and_http(to: Ipv4Addr) {
+    assert_eq!(tcp(to, ECHO_PORT, "a line\n").unwrap(), "a line\n");
+    let page = tcp(to, HTTP_PORT, "GET / HTTP/1.0\r\n\r\n").unwrap();
+    assert!(page.ends_with("\r\n\r\nok\n"), "{page}");
+}
+
+pub fn namespaces_of(stem: &str) -> Vec<String> {
+    let entries = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.starts_with(stem))
+        .collect()
+}
+
+pub fn stem(plane: &DataPlane) -> String {
+    plane.outside().trim_end_matches("out").to_owned()
+}
+
+pub fn processes_of(dir: &str) -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.filter(|line| String::from_utf8_lossy(line).contains(dir)).count()
+}
+
+pub fn udp(to: Ipv4Addr) -> std::io::Result<()> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+    socket.send_to(b"who is there", (to, ECHO_PORT))?;
+    let mut buffer = [0; 64];
+    let (length, from) = socket.recv_from(&mut buffer)?;
+    assert_eq!((&buffer[..length], from.ip()), (&b"who is there"[..], to.into()));
+    Ok(())
+}
+
+pub fn tcp(to: Ipv4Addr, port: u16, send: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&(to, port).into(), Duration::from_secs(2))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.write_all(send.as_bytes())?;
+    stream.shutdown(std::net::Shutdown::Write)?;
+    let mut back = String::new();
+    stream.read_to_string(&mut back)?;
+    Ok(back)
+}
+
+pub fn icmp(to: Ipv4Addr) -> std::io::Result<()> {
+    use nix::sys::socket::{
+        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, recv, sendto, setsockopt, socket,
+        sockopt,
+    };
+    use std::os::fd::AsRawFd as _;
+    let socket = socket(
+        AddressFamily::Inet,
+        SockType::Datagram,
+        SockFlag::empty(),
+        SockProtocol::Icmp,
+    )?;
+    setsockopt(&socket, sockopt::ReceiveTimeout, &nix::sys::time::TimeVal::new(2, 0))?;
+    let to = SockaddrIn::from(std::net::SocketAddrV4::new(to, 0));
+    sendto(socket.as_raw_fd(), &[8, 0, 0, 0, 0, 0, 0, 1], &to, MsgFlags::empty())?;
+    let mut answer = [0; 64];
+    recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
+    assert_eq!(answer[0], 0, "an echo reply");
+    Ok(())
+}
+
+pub fn streams_go_on(plane: &DataPlane) {
+    let lines = |guest: &str| plane.identity(guest).unwrap().stream.unwrap();
+    let begun = Instant::now();
+    for guest in ["server-1", "server-2", "server-3", "server-4"] {
+        while lines(guest).lines < 3 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", lines(guest));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert!(lines(guest).connected && lines(guest).breaks == 0);
+    }
 }

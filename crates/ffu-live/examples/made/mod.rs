@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ffu_model::watch::{
-    Baseline, Breach, Bucket, Confidence, GroupSummary, Latency, OnBreach, Origin, Outage, Snapshot, StepCost,
-    StepMark, TargetSummary, Totals,
+    Baseline, Breach, Bucket, Budget, BudgetUse, Confidence, GroupSummary, Latency, OnBreach, Origin, Outage, Snapshot,
+    StepCost, StepMark, TargetSummary, Totals,
 };
 
 const MS: u64 = 1_000_000;
@@ -77,6 +77,7 @@ pub fn snapshot(elapsed: u64, number: u32) -> Snapshot {
             longest_gap: INTERVAL,
             noisy_targets: 1,
         }),
+        budgets: budgets(&all, &breaches(&all, now), elapsed >= 30),
         breaches: breaches(&all, now),
         targets,
         remarks,
@@ -255,6 +256,42 @@ fn noise() -> Confidence {
         origin: Origin::Noise,
         chance: 0.31,
     }
+}
+
+fn budgets(targets: &[&TargetSummary], breaches: &[Breach], judged: bool) -> Vec<BudgetUse> {
+    let zero = BudgetUse {
+        budget: Budget {
+            name: "zero-loss".to_owned(),
+            longest_gap_ms: Some(0),
+            ..Budget::default()
+        },
+        targets: targets.len() as u32,
+        longest_gap: targets
+            .iter()
+            .map(|target| target.totals.longest_gap)
+            .max()
+            .unwrap_or(0),
+        worst_total: targets
+            .iter()
+            .map(|target| target.totals.worst_total)
+            .max()
+            .unwrap_or(0),
+        most_out: 13.min(targets.len() as u32),
+        breaches: breaches.iter().map(|breach| breach.number).collect(),
+        judged,
+        ..BudgetUse::default()
+    };
+    let patient = BudgetUse {
+        budget: Budget {
+            name: "patient".to_owned(),
+            longest_gap_ms: Some(10_000),
+            targets_out: Some(0.6),
+            ..Budget::default()
+        },
+        breaches: Vec::new(),
+        ..zero.clone()
+    };
+    vec![zero, patient]
 }
 
 fn breaches(targets: &[&TargetSummary], now: u64) -> Vec<Breach> {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ffu_model::watch::{Baseline, Confidence, GroupSummary, OnBreach, Snapshot, Totals};
+use ffu_model::watch::{Baseline, BudgetUse, Confidence, GroupSummary, OnBreach, Snapshot, Totals};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::terminal::during;
-use crate::words;
+use crate::{budgets, words};
 
 /// Everything a report is made of. Lengths are in seconds unless a name says otherwise; `totals` are the model's, in nanoseconds.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +34,8 @@ pub struct Figures {
     pub totals: Totals,
     /// What was normal.
     pub baseline: Option<Baseline>,
+    /// What became of each budget, held or exceeded, in the order of the targets file.
+    pub budgets: Vec<BudgetFigures>,
     /// Budgets that were exceeded.
     pub breaches: Vec<BreachFigures>,
     /// Which step cost what.
@@ -44,6 +46,60 @@ pub struct Figures {
     pub targets: Vec<TargetFigures>,
     /// What went wrong with the watch itself.
     pub remarks: Vec<String>,
+}
+
+/// What became of a budget.
+#[derive(Clone, Debug, Serialize)]
+pub struct BudgetFigures {
+    /// Its name.
+    pub budget: String,
+    /// Group labels that a target must have; none means every target.
+    #[serde(rename = "where")]
+    pub filter: BTreeMap<String, String>,
+    /// `held`, `exceeded` or `not judged`.
+    pub state: &'static str,
+    /// Its breaches, by number.
+    pub breaches: Vec<u32>,
+    /// Whether it is the default budget, which allows the noise of the baseline.
+    pub noise_only: bool,
+    /// What was allowed; what is null is not limited.
+    pub allowed: BudgetLimits,
+    /// What was seen.
+    pub seen: BudgetSeen,
+}
+
+/// What a budget allows.
+#[derive(Clone, Debug, Serialize)]
+pub struct BudgetLimits {
+    /// The longest outage of one target.
+    pub longest_gap_seconds: Option<f64>,
+    /// All outages of one target added up.
+    pub total_loss_seconds: Option<f64>,
+    /// The share of targets that may be out at one time, 0 to 1.
+    pub targets_out: Option<f64>,
+    /// Of the default budget: so many lost probes in a row are beyond noise.
+    pub lost_in_a_row_below: Option<u32>,
+    /// Whether a workload may restart.
+    pub restarts: bool,
+}
+
+/// What was seen of that which a budget limits, from the end of the baseline on.
+#[derive(Clone, Debug, Serialize)]
+pub struct BudgetSeen {
+    /// Targets that it is for and that count.
+    pub targets: u32,
+    /// The longest outage of one target.
+    pub longest_gap_seconds: f64,
+    /// The largest sum of outages of one target.
+    pub total_loss_seconds: f64,
+    /// The most targets out at one time.
+    pub most_out: u32,
+    /// The share of the targets that this is, 0 to 1.
+    pub targets_out: f64,
+    /// Workloads that restarted.
+    pub restarts: u32,
+    /// Streams that broke.
+    pub broken_streams: u32,
 }
 
 /// A budget that was exceeded.
@@ -151,6 +207,7 @@ pub fn figures(snapshot: &Snapshot) -> Figures {
         },
         totals: totals.clone(),
         baseline: snapshot.baseline.clone(),
+        budgets: snapshot.budgets.iter().map(budget).collect(),
         breaches: breaches(snapshot),
         steps: steps(snapshot),
         groups: snapshot.groups.clone(),
@@ -161,6 +218,34 @@ pub fn figures(snapshot: &Snapshot) -> Figures {
 
 fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
+}
+
+fn budget(used: &BudgetUse) -> BudgetFigures {
+    let limits = &used.budget;
+    let ms = |limit: Option<u64>| limit.map(|ms| ms as f64 / 1e3);
+    BudgetFigures {
+        budget: limits.name.clone(),
+        filter: limits.filter.clone(),
+        state: budgets::state(used),
+        breaches: used.breaches.clone(),
+        noise_only: used.noise_only,
+        allowed: BudgetLimits {
+            longest_gap_seconds: ms(limits.longest_gap_ms),
+            total_loss_seconds: ms(limits.total_loss_ms),
+            targets_out: limits.targets_out,
+            lost_in_a_row_below: used.rare_length.filter(|_| used.noise_only),
+            restarts: limits.restarts_allowed,
+        },
+        seen: BudgetSeen {
+            targets: used.targets,
+            longest_gap_seconds: seconds(used.longest_gap),
+            total_loss_seconds: seconds(used.worst_total),
+            most_out: used.most_out,
+            targets_out: budgets::share_out(used),
+            restarts: used.restarts,
+            broken_streams: used.broken_streams,
+        },
+    }
 }
 
 fn breaches(snapshot: &Snapshot) -> Vec<BreachFigures> {
@@ -237,6 +322,10 @@ mod tests {
     fn names_times_and_steps_are_in_place() {
         let json = serde_json::to_value(figures(&made::snapshot(450, 40))).unwrap();
         assert_eq!(json["verdict"], "hold");
+        assert_eq!(json["budgets"][0]["state"], "exceeded");
+        assert_eq!(json["budgets"][1]["state"], "held");
+        assert_eq!(json["budgets"][1]["allowed"]["longest_gap_seconds"], 10.0);
+        assert_eq!(json["budgets"][1]["seen"]["longest_gap_seconds"], 5.0);
         assert_eq!(json["breaches"][1]["targets"][0], "vm-a-0005");
         assert_eq!(json["targets"][0]["outages"][0]["began"], "2026-11-28T13:07:25Z");
         assert_eq!(json["targets"][0]["outages"][0]["seconds"], 5.0);

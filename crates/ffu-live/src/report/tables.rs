@@ -7,7 +7,7 @@ use maud::{Markup, html as markup};
 
 use super::svg;
 use crate::terminal::during;
-use crate::words;
+use crate::{budgets, words};
 
 /// Targets with loss that are listed; the JSON has all of them.
 const MOST_TARGETS: usize = 100;
@@ -16,7 +16,34 @@ const MOST_OUTAGES: usize = 10;
 /// Groups of one key that are listed.
 const MOST_VALUES: usize = 50;
 
-/// Budgets that were exceeded, and what to type about them.
+/// What became of each budget.
+fn account(snapshot: &Snapshot) -> Markup {
+    markup! {
+        table {
+            thead { tr { th { "budget" } th { "for" } th { "state" } th { "figure" } th { "seen" } th { "allowed" } } }
+            tbody {
+                @for used in &snapshot.budgets {
+                    @for (place, line) in budgets::lines(used).into_iter().enumerate() {
+                        tr.lossy[!used.breaches.is_empty()] {
+                            @if place == 0 {
+                                td.keep { (used.budget.name) }
+                                td { (budgets::whom(used)) }
+                                td.keep { (budgets::state(used)) }
+                            } @else {
+                                td {} td {} td {}
+                            }
+                            td { (line.what) }
+                            td.keep { (line.seen) }
+                            td { (line.allowed.as_deref().unwrap_or("not limited")) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What became of each budget; those that were exceeded, and what to type about them.
 pub(super) fn breaches(snapshot: &Snapshot) -> Markup {
     let names = words::names(
         snapshot,
@@ -28,6 +55,7 @@ pub(super) fn breaches(snapshot: &Snapshot) -> Markup {
     markup! {
         section {
             h2 { "Budgets" }
+            @if !snapshot.budgets.is_empty() { (account(snapshot)) }
             @if snapshot.breaches.is_empty() {
                 p { "No budget was exceeded." }
             } @else {

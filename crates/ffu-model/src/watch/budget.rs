@@ -64,6 +64,33 @@ pub struct Budget {
     pub on_breach: Option<OnBreach>,
 }
 
+/// What was seen of that which a budget limits, from the end of the baseline on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BudgetUse {
+    /// What was allowed.
+    pub budget: Budget,
+    /// It is the default budget: what it allows is the noise of the baseline.
+    pub noise_only: bool,
+    /// Of the default budget, when the baseline is complete: so many lost probes in a row are beyond noise.
+    pub rare_length: Option<u32>,
+    /// Targets that it is for and that count.
+    pub targets: u32,
+    /// The longest outage of one target, also one that lasts, nanoseconds.
+    pub longest_gap: Nanos,
+    /// The largest sum of outages of one target, acknowledged or not, nanoseconds.
+    pub worst_total: Nanos,
+    /// The most targets out at one time.
+    pub most_out: u32,
+    /// Workloads that restarted.
+    pub restarts: u32,
+    /// Streams that broke.
+    pub broken_streams: u32,
+    /// Its breaches, by number; none: it held.
+    pub breaches: Vec<u32>,
+    /// Whether the baseline was complete: before that nothing is judged.
+    pub judged: bool,
+}
+
 /// What happens on a breach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

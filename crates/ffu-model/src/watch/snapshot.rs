@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Baseline, Breach, Confidence, Nanos, OnBreach};
+use super::{Baseline, Breach, BudgetUse, Confidence, Nanos, OnBreach};
 
 /// One outage of one target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -172,6 +172,9 @@ pub struct Snapshot {
     pub baseline: Option<Baseline>,
     /// Budgets that were exceeded.
     pub breaches: Vec<Breach>,
+    /// What became of each budget, held or exceeded, in the order of the targets file.
+    #[serde(default)]
+    pub budgets: Vec<BudgetUse>,
     /// What went wrong with the watch itself, in words, latest last: stalls, blind vantage points, targets set aside.
     pub remarks: Vec<String>,
 }

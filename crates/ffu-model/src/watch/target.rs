@@ -160,6 +160,9 @@ pub enum Vantage {
     Ssh {
         /// As `ssh` takes it: a host of ssh_config, or user@host.
         host: String,
+        /// The whole path of an ssh_config that is used instead of the user's and the system's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        config: Option<Utf8PathBuf>,
         /// Path of `ffu` there.
         #[serde(default = "Vantage::default_program")]
         program: String,
@@ -181,10 +184,16 @@ pub enum Workload {
         /// The file with the process id.
         pid_file: Utf8PathBuf,
     },
-    /// A guest that can be logged into: its boot id.
+    /// A host that can be logged into: its boot id; or a process of it.
     Ssh {
         /// As `ssh` takes it.
         host: String,
+        /// The whole path of an ssh_config that is used instead of the user's and the system's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        config: Option<Utf8PathBuf>,
+        /// The whole path of a file with a process id there: that process's start time, and the boot id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pid_file: Option<Utf8PathBuf>,
     },
     /// A libvirt domain: its id and the start time of its process.
     Libvirt {
@@ -193,4 +202,33 @@ pub enum Workload {
         /// Its name or uuid.
         domain: String,
     },
+    /// A guest that tells its boot id over HTTP: JSON with a member `boot_id`.
+    Http {
+        /// Its address.
+        address: IpAddr,
+        /// The port, 80 if not said.
+        #[serde(default = "Workload::default_port")]
+        port: u16,
+        /// The path, `/identity` if not said.
+        #[serde(default = "Workload::default_path")]
+        path: String,
+        /// The network namespace of this host from which it is asked, if not where `ffu` runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+    },
+    /// An instance of nova without access to it: what the cell databases say of it before the freeze and after the hops.
+    Instance {
+        /// Its uuid.
+        uuid: String,
+    },
+}
+
+impl Workload {
+    fn default_port() -> u16 {
+        80
+    }
+
+    fn default_path() -> String {
+        "/identity".to_owned()
+    }
 }

@@ -18,6 +18,7 @@ fn questions_for_the_clock_are_answered_and_the_end_of_the_input_is_the_end() {
         vantage: "here".into(),
         interval_ms: 100,
         timeout_ms: 100,
+        silence_s: None,
         targets: Vec::new(),
     };
     let mut input = serde_json::to_vec(&task).expect("JSON");
@@ -55,6 +56,7 @@ fn a_parent_that_is_gone_is_no_error() {
         vantage: "here".into(),
         interval_ms: 100,
         timeout_ms: 100,
+        silence_s: None,
         targets: Vec::new(),
     };
     let mut line = serde_json::to_vec(&task).expect("JSON");
@@ -81,6 +83,7 @@ fn other_trouble_with_the_output_is_told() {
         vantage: "here".into(),
         interval_ms: 100,
         timeout_ms: 100,
+        silence_s: None,
         targets: Vec::new(),
     };
     let line = serde_json::to_string(&task).expect("JSON") + "\n";

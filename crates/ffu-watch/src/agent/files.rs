@@ -58,6 +58,7 @@ mod tests {
             vantage: "here".into(),
             interval_ms: 100,
             timeout_ms: 1000,
+            silence_s: None,
             targets: (0..count).map(target).collect(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use ffu_model::watch::{Probe, Targets};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,10 @@ pub struct AgentTask {
     pub interval_ms: u32,
     /// Milliseconds after which a probe is lost.
     pub timeout_ms: u32,
+    /// Seconds without a word of the parent after which the agent is ended by the kernel: a connection can break without anybody's being
+    /// told, and an agent must not probe on for nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence_s: Option<NonZeroU32>,
     /// The targets of this vantage point.
     pub targets: Vec<AgentTarget>,
 }
@@ -69,6 +74,7 @@ impl AgentTask {
             vantage: vantage.to_owned(),
             interval_ms: targets.interval_ms,
             timeout_ms: targets.timeout_ms,
+            silence_s: None,
             targets: here
                 .map(|(index, target)| {
                     let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -180,6 +186,7 @@ mod tests {
             vantage: "here".into(),
             interval_ms,
             timeout_ms: 1000,
+            silence_s: None,
             targets: (0..count).map(target).collect(),
         }
     }

@@ -45,10 +45,11 @@ pub(super) fn out_share(ledger: &mut Ledger, event: &Event, found: Nanos, tell: 
     if !is_above(ledger) {
         return;
     }
-    // At the crossing all that are out belong to it; later ones join if the operator has not yet been told of it.
+    // At the crossing all that are out belong to it; later ones join. Once the operator has acknowledged it, only more than were
+    // out then are news.
     let crossing = !std::mem::replace(&mut ledger.above, true);
     let known = ledger.breaches.last().is_none_or(|open| open.acknowledged);
-    if !crossing && known {
+    if !crossing && known && ledger.out <= ledger.known_out {
         return;
     }
     let mut out: Vec<(u32, Nanos, Nanos)> = ledger
@@ -73,6 +74,10 @@ pub(super) fn out_share(ledger: &mut Ledger, event: &Event, found: Nanos, tell: 
 
 /// Did more outages begin than noise explains?
 pub(super) fn crowds(ledger: &mut Ledger, event: &Event, length: Nanos, found: Nanos, tell: &mut Tell) {
+    if ledger.pardoned(Figure::Crowd, event.at).is_some() {
+        // Part of what the operator has acknowledged: it makes no crowd with what comes later.
+        return;
+    }
     let Some((crowd, begun)) = ledger.scan.as_mut().and_then(|scan| scan.begun(event.at, event.target)) else {
         return;
     };

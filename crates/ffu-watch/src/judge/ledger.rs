@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ffu_model::watch::{Breach, Budget, Confidence, Nanos, OnBreach};
+use ffu_model::watch::{Budget, BudgetUse, Nanos, OnBreach};
 
 use super::noise::{Loss, Noise};
 use super::scan::{Crowd, Scan};
 
-const MILLISECOND: Nanos = 1_000_000;
+pub(super) const MILLISECOND: Nanos = 1_000_000;
 
 /// What a target has used up, as far as the budget limits it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,6 +22,8 @@ pub(crate) struct Used {
     pub total_told: bool,
     /// The begin of the outage that was told last.
     pub gap_told: Option<Nanos>,
+    /// The breach that it was told with last: a place in [`Ledger::breaches`].
+    pub breach: Option<usize>,
 }
 
 /// A figure that is beyond its limit.
@@ -35,6 +37,24 @@ pub(crate) enum Figure {
     Crowd,
     Flapping,
     Streams,
+}
+
+impl Figure {
+    /// Whether an acknowledged breach of some figures covers this one as well: the tests of the default budget are one limit.
+    /// A restart is covered by none: it is no part of an outage that somebody looked at.
+    fn is_within(self, known: &BTreeMap<Figure, u64>) -> bool {
+        let of_noise = |figure: &Figure| {
+            matches!(
+                figure,
+                Figure::Length | Figure::Crowd | Figure::Flapping | Figure::Streams
+            )
+        };
+        match self {
+            Figure::Restarts => false,
+            Figure::Gap | Figure::Total | Figure::Out => known.contains_key(&self),
+            _ => known.keys().any(of_noise),
+        }
+    }
 }
 
 /// An outage that is beyond a limit.
@@ -65,6 +85,20 @@ pub(crate) struct Open {
     pub figures: BTreeMap<Figure, u64>,
     pub crowd: Option<Crowd>,
     pub acknowledged: bool,
+    /// Once it is acknowledged: what began in this time belongs to it, whenever it becomes known.
+    pub pardon: Option<(Nanos, Nanos)>,
+    /// The acknowledged breach that has one of these outages as well.
+    pub again: Option<u32>,
+}
+
+/// What was seen of the figures that a budget may limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub longest: Nanos,
+    pub worst_total: Nanos,
+    pub most_out: usize,
+    pub restarts: u32,
+    pub streams: u32,
 }
 
 /// A budget and what became of it.
@@ -78,6 +112,10 @@ pub(crate) struct Ledger {
     pub out: usize,
     /// More are out than may be, and it was told.
     pub above: bool,
+    /// So many were out when the operator acknowledged it: more than these are news.
+    pub known_out: usize,
+    /// What was seen, whatever was told.
+    pub seen: Seen,
     /// It is the default budget: zero loss beyond noise.
     pub zero: bool,
     /// Its means, once the baseline is known.
@@ -90,6 +128,8 @@ pub(crate) struct Ledger {
 const QUIET: Nanos = 60_000_000_000;
 /// After so many breaches of one budget the last one grows.
 const MOST: usize = 100;
+/// What begins within this of a breach that the operator acknowledged is the same fault.
+const SAME_FAULT: Nanos = 1_000_000_000;
 
 impl Ledger {
     pub(crate) fn new(budget: Budget, on_breach: OnBreach, zero: bool) -> Self {
@@ -100,6 +140,8 @@ impl Ledger {
             used: HashMap::new(),
             out: 0,
             above: false,
+            known_out: 0,
+            seen: Seen::default(),
             zero,
             scan: None,
             noise: None,
@@ -119,8 +161,22 @@ impl Ledger {
         Some(open)
     }
 
-    /// Something is beyond a limit: a breach grows or begins. `next`: the number of a new one. True if it began.
-    pub(crate) fn offend(&mut self, offence: Offence, next: u32, found: Nanos) -> bool {
+    /// The acknowledged breach that an outage belongs to, as far as this limit goes.
+    pub(crate) fn pardoned(&self, figure: Figure, begin: Nanos) -> Option<usize> {
+        let covers = |open: &Open| {
+            let within = |(from, until): (Nanos, Nanos)| (from..=until).contains(&begin);
+            open.pardon.is_some_and(within) && figure.is_within(&open.figures)
+        };
+        self.breaches.iter().rposition(covers)
+    }
+
+    /// Something is beyond a limit: a breach grows or begins. `next`: the number of a new one; `again`: the acknowledged breach
+    /// that has this outage. True if it began.
+    pub(crate) fn offend(&mut self, offence: Offence, next: u32, found: Nanos, again: Option<u32>) -> bool {
+        if let Some(place) = self.pardoned(offence.figure, offence.begin) {
+            self.add(place, offence);
+            return false;
+        }
         let began = self.open(offence.at).is_none();
         if began {
             self.breaches.push(Open {
@@ -133,11 +189,25 @@ impl Ledger {
                 figures: BTreeMap::new(),
                 crowd: None,
                 acknowledged: false,
+                pardon: None,
+                again: None,
             });
         }
-        let Some(open) = self.breaches.last_mut() else {
-            return began;
+        if let Some(place) = self.breaches.len().checked_sub(1) {
+            self.add(place, offence);
+            let open = &mut self.breaches[place];
+            open.again = open.again.or(again.filter(|number| *number != open.number));
+        }
+        began
+    }
+
+    /// An outage belongs to a breach.
+    fn add(&mut self, place: usize, offence: Offence) {
+        let Some(open) = self.breaches.get_mut(place) else {
+            return;
         };
+        let used = self.used.entry(offence.target).or_default();
+        used.breach = Some(place);
         open.since = open.since.min(offence.begin);
         open.last = open.last.max(offence.at);
         open.loss.probes = open.loss.probes.max(u64::from(offence.lost));
@@ -151,22 +221,19 @@ impl Ledger {
         }
         let value = match offence.figure {
             Figure::Gap | Figure::Length => offence.length,
-            Figure::Total => {
-                let used = self.used.get(&offence.target).copied().unwrap_or_default();
-                used.total.saturating_add(offence.length).saturating_sub(used.known)
-            }
+            Figure::Total => used.total.saturating_add(offence.length).saturating_sub(used.known),
             Figure::Out => self.out as u64,
             Figure::Restarts | Figure::Streams => open.figures.get(&offence.figure).copied().unwrap_or(0) + 1,
             Figure::Crowd | Figure::Flapping => open.targets.len() as u64,
         };
         let figure = open.figures.entry(offence.figure).or_default();
         *figure = (*figure).max(value);
-        began
     }
 
-    /// An outage of the open breach is a little longer, or over.
+    /// An outage that was told is a little longer, or over; also one that the operator has acknowledged.
     pub(crate) fn grow(&mut self, target: u32, begin: Nanos, length: Nanos, lost: u32, at: Nanos) {
-        let Some(open) = self.breaches.last_mut().filter(|open| !open.acknowledged) else {
+        let place = self.used.get(&target).and_then(|used| used.breach);
+        let Some(open) = place.and_then(|place| self.breaches.get_mut(place)) else {
             return;
         };
         let Some((worst, _)) = open.targets.get_mut(&target).filter(|(_, told)| *told == begin) else {
@@ -183,8 +250,23 @@ impl Ledger {
         }
     }
 
-    /// The operator knows: what was told is not told again, and totals are counted anew.
-    pub(crate) fn acknowledge(&mut self) {
+    /// The operator knows of a breach: it is not told again, nor what else began in its time, and totals are counted anew.
+    pub(crate) fn acknowledge(&mut self, place: usize, at: Nanos) {
+        let Some(open) = self.breaches.get_mut(place) else {
+            return;
+        };
+        open.acknowledged = true;
+        let lasts = open.targets.iter().any(|(target, (_, begin))| {
+            let out = self.used.get(target).and_then(|used| used.out);
+            out.is_some_and(|(of, _)| of == *begin)
+        });
+        let until = if lasts {
+            at
+        } else {
+            at.min(open.last.saturating_add(SAME_FAULT))
+        };
+        open.pardon = Some((open.since.saturating_sub(SAME_FAULT), until));
+        self.known_out = self.out;
         for used in self.used.values_mut() {
             used.known = used.total.saturating_add(used.out.map_or(0, |(_, length)| length));
             used.total_told = false;
@@ -194,86 +276,30 @@ impl Ledger {
         }
     }
 
-    /// As others see it. `steps`: what ran at an instant.
-    pub(crate) fn breach(&self, open: &Open, steps: Vec<String>) -> Breach {
-        let mut targets: Vec<(u32, Nanos)> = open
-            .targets
-            .iter()
-            .map(|(target, (worst, _))| (*target, *worst))
-            .collect();
-        targets.sort_by_key(|(target, worst)| (std::cmp::Reverse(*worst), *target));
-        Breach {
-            number: open.number,
-            budget: self.budget.name.clone(),
-            says: self.says(open),
-            since: open.since,
-            found: open.found,
-            targets: targets.into_iter().map(|(target, _)| target).collect(),
-            steps,
-            confidence: self.confidence(open),
-            on_breach: self.on_breach,
-            acknowledged: open.acknowledged,
-        }
+    /// An outage goes on: what was seen.
+    pub(crate) fn see(&mut self, target: u32, length: Nanos) {
+        let total = self.used.get(&target).map_or(0, |used| used.total);
+        self.seen.longest = self.seen.longest.max(length);
+        self.seen.worst_total = self.seen.worst_total.max(total.saturating_add(length));
+        self.seen.most_out = self.seen.most_out.max(self.out);
     }
 
-    fn confidence(&self, open: &Open) -> Confidence {
-        let time = open.last.saturating_sub(open.since).max(MILLISECOND);
-        if open
-            .figures
-            .keys()
-            .all(|figure| matches!(figure, Figure::Restarts | Figure::Streams))
-        {
-            // Neither restarts nor broken streams are made by lost packets here and there.
-            return Confidence {
-                origin: ffu_model::watch::Origin::Burst,
-                chance: 0.0,
-            };
+    /// What became of it. `judged`: whether the baseline is complete.
+    pub(crate) fn account(&self, judged: bool) -> BudgetUse {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        BudgetUse {
+            budget: self.budget.clone(),
+            noise_only: self.zero,
+            rare_length: self.scan.as_ref().map(Scan::rare_length),
+            targets: count(self.targets),
+            longest_gap: self.seen.longest,
+            worst_total: self.seen.worst_total,
+            most_out: count(self.seen.most_out),
+            restarts: self.seen.restarts,
+            broken_streams: self.seen.streams,
+            breaches: self.breaches.iter().map(|open| open.number).collect(),
+            judged,
         }
-        Noise::of(self.noise.as_ref()).confidence(open.loss, time)
-    }
-
-    fn says(&self, open: &Open) -> String {
-        let ms = |limit: Option<u64>| limit.unwrap_or(0);
-        let figure = |(figure, value): (&Figure, &u64)| match figure {
-            Figure::Gap => format!(
-                "longest gap {}, allowed {} ms",
-                span(*value),
-                ms(self.budget.longest_gap_ms)
-            ),
-            Figure::Total => format!(
-                "{} of outages of one target, allowed {} ms",
-                span(*value),
-                ms(self.budget.total_loss_ms)
-            ),
-            Figure::Out => format!(
-                "{value} of {} targets out at one time, allowed {} %",
-                self.targets,
-                self.budget.targets_out.unwrap_or(0.0) * 100.0
-            ),
-            Figure::Restarts => format!("{value} restarts of workloads, none is allowed"),
-            Figure::Streams => format!("{value} broken streams, none broke in the baseline"),
-            Figure::Length => format!(
-                "longest gap {}, more than noise makes: {} lost probes in a row",
-                span(*value),
-                self.scan.as_ref().map_or(0, Scan::rare_length).saturating_sub(1)
-            ),
-            Figure::Crowd | Figure::Flapping => crowd(open.crowd, *value),
-        };
-        open.figures.iter().map(figure).collect::<Vec<_>>().join("; ")
-    }
-}
-
-fn crowd(crowd: Option<Crowd>, targets: u64) -> String {
-    match crowd {
-        Some(Crowd::Within(seconds, count, rare)) => {
-            format!(
-                "outages of {targets} targets, {count} begun within {seconds} s where noise makes fewer than {rare}"
-            )
-        }
-        Some(Crowd::Flapping(count, rare)) => {
-            format!("{count} outages of one target within a minute where noise makes fewer than {rare}")
-        }
-        None => format!("outages of {targets} targets at one time, more than noise makes"),
     }
 }
 

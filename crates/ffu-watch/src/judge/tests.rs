@@ -2,8 +2,8 @@ use ffu_model::watch::{Budgets, OnBreach, Origin};
 
 use super::*;
 
-const MS: Nanos = 1_000_000;
-const SECOND: Nanos = 1000 * MS;
+pub(super) const MS: Nanos = 1_000_000;
+pub(super) const SECOND: Nanos = 1000 * MS;
 const INTERVAL: Nanos = 100 * MS;
 
 /// SplitMix64: the same numbers for the same seed.
@@ -28,7 +28,7 @@ impl Random {
     }
 }
 
-fn given(count: u32, baseline_s: u32, budget: Vec<Budget>) -> Targets {
+pub(super) fn given(count: u32, baseline_s: u32, budget: Vec<Budget>) -> Targets {
     let text: String = (0..count)
         .map(|n| {
             format!(
@@ -50,7 +50,7 @@ fn given(count: u32, baseline_s: u32, budget: Vec<Budget>) -> Targets {
 }
 
 /// What the outage machines say of lost probes, given as slots of each target.
-fn events(target: u32, lost: &[u64], found: &mut Vec<Event>) {
+pub(super) fn events(target: u32, lost: &[u64], found: &mut Vec<Event>) {
     let at = |slot: u64| slot * INTERVAL + u64::from(target);
     for run in lost.chunk_by(|a, b| a + 1 == *b) {
         let begin = at(run[0]);
@@ -227,7 +227,7 @@ fn one_target_that_flaps_and_a_slow_rise_are_found() {
     assert!(found[0].says.contains("begun within"), "{}", found[0].says);
 }
 
-fn budget(name: &str) -> Budget {
+pub(super) fn budget(name: &str) -> Budget {
     Budget {
         name: name.to_owned(),
         ..Budget::default()
@@ -317,7 +317,8 @@ fn one_breach_grows_until_it_is_acknowledged_and_then_only_news_begin_another() 
         (seen.len(), seen[0].targets.len(), judge.verdict()),
         (1, 3, Verdict::Hold)
     );
-    assert!(judge.acknowledge(1));
+    let now = first.last().unwrap().at + SECOND;
+    assert!(judge.acknowledge(1, now));
     assert_eq!(judge.verdict(), Verdict::Go);
     // The outages that were told go on; the fourth target's is new.
     rest.iter().for_each(|event| judge.take(event));

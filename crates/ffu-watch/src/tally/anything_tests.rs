@@ -55,6 +55,7 @@ fn anything() -> impl Strategy<Value = Entry> {
                     kind: here(),
                     value: wall.to_string(),
                     at,
+                    explained: (wall % 3 == 0).then(here),
                 },
                 5 => Notice::SetAside { target },
                 6 => Notice::Clock { at, wall },

@@ -9,6 +9,8 @@ use super::Tally;
 use super::histogram::Sum;
 use super::track::Track;
 
+/// How long reading a workload may take after the settling time before it is told that it cannot be read.
+const READ: Nanos = 15_000_000_000;
 /// Names of targets that are told one by one.
 const NAMED: usize = 10;
 
@@ -46,6 +48,7 @@ impl Tally {
             steps: self.step_costs(),
             baseline: self.judge.baseline().cloned(),
             breaches: self.judge.breaches(|instant| self.steps.at(instant)),
+            budgets: self.judge.budgets(),
             remarks: self.words(),
         }
     }
@@ -147,6 +150,10 @@ impl Tally {
                 "{} steps found no room and are not charged",
                 self.steps.left_out
             ));
+        }
+        words.extend(self.identities.words(&self.targets.targets, self.began));
+        if self.clock >= self.settling_end().saturating_add(READ) {
+            words.extend(self.identities.unread(&self.targets.targets));
         }
         words.extend(self.remarks.words(self.began));
         words

@@ -193,7 +193,8 @@ fn an_outage_is_charged_to_its_step_and_breaches_the_default_budget() {
     assert_eq!(breach.steps, ["loud"]);
     assert_eq!(breach.confidence.origin, Origin::Burst);
     assert_eq!((tally.verdict(), tally.state(1, 2).breaches.len()), (Verdict::Hold, 1));
-    assert!(tally.acknowledge(1) && !tally.acknowledge(2));
+    let now = seen.now;
+    assert!(tally.acknowledge(1, now) && !tally.acknowledge(2, now));
     assert_eq!((tally.verdict(), tally.state(1, 2).breaches.len()), (Verdict::Go, 0));
     // Worst first, groups and timeline.
     assert_eq!(
@@ -284,6 +285,7 @@ fn restarts_streams_duplicates_and_reordering_are_counted() {
             kind: "boot-id".to_owned(),
             value: value.to_owned(),
             at: BEGAN + at * SECOND,
+            explained: None,
         })
     };
     let at = BEGAN + 23 * SECOND;
@@ -333,7 +335,14 @@ fn restarts_streams_duplicates_and_reordering_are_counted() {
         seen.breaches[0].says,
         "2 restarts of workloads, none is allowed; 1 broken streams, none broke in the baseline"
     );
-    assert_eq!(seen.remarks, ["2 entries name targets that the file does not have"]);
+    assert_eq!(
+        seen.remarks,
+        [
+            "workload of t1: boot-id a → gone (seen after 23.0 s)",
+            "workload of t1: boot-id b → c (seen after 26.0 s)",
+            "2 entries name targets that the file does not have"
+        ]
+    );
 }
 
 #[test]

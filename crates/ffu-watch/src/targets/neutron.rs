@@ -15,18 +15,20 @@
 //!
 //! So one query serves Ocata to 2026.2. From Rocky on nova makes a second binding of a port while it migrates a guest (INACTIVE at
 //! the destination); the ACTIVE one says where the guest is. No migration up to 2026.2 changes one of these columns. A zone
-//! is no column: nova writes `compute:ZONE` into `device_owner`; of a gateway the first of the router's hints is taken.
+//! is no column: nova writes `compute:ZONE` into `device_owner`; of a gateway the first of the router's hints is taken. Into `device_id`
+//! of such a port nova writes the instance's uuid.
 
+mod error;
 mod vantage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use ffu_model::watch::{Probe, Target, Targets, Vantage};
+use ffu_model::watch::{Probe, Target, Targets, Vantage, Workload};
 
 /// Floating IPs with the port they lead to; Ocata to 2026.2, database of neutron.
 pub const FLOATING_IPS: &str = "SELECT f.id, f.floating_ip_address, f.project_id, f.status, x.id, x.name, n.id, n.name, p.device_owner, \
-     b.host, b.vnic_type FROM floatingips f JOIN networks x ON x.id = f.floating_network_id LEFT JOIN ports p ON p.id = f.fixed_port_id \
+     p.device_id, b.host, b.vnic_type FROM floatingips f JOIN networks x ON x.id = f.floating_network_id LEFT JOIN ports p ON p.id = f.fixed_port_id \
      LEFT JOIN networks n ON n.id = p.network_id LEFT JOIN ml2_port_bindings b ON b.port_id = p.id AND b.status = 'ACTIVE' ORDER BY f.id";
 
 /// Router gateways with their addresses; Ocata to 2026.2, database of neutron.
@@ -37,41 +39,16 @@ pub const GATEWAYS: &str = "SELECT p.id, a.ip_address, r.project_id, r.id, r.nam
      WHERE p.device_owner = 'network:router_gateway' ORDER BY p.id, a.ip_address";
 
 /// Ports of instances with their addresses; Ocata to 2026.2, database of neutron.
-pub const INSTANCE_PORTS: &str = "SELECT p.id, a.ip_address, p.project_id, p.status, p.device_owner, n.id, n.name, b.host, b.vnic_type \
+pub const INSTANCE_PORTS: &str = "SELECT p.id, a.ip_address, p.project_id, p.status, p.device_owner, p.device_id, n.id, n.name, b.host, b.vnic_type \
      FROM ports p JOIN ipallocations a ON a.port_id = p.id JOIN networks n ON n.id = p.network_id \
      LEFT JOIN ml2_port_bindings b ON b.port_id = p.id AND b.status = 'ACTIVE' \
      WHERE p.device_owner LIKE 'compute:%' ORDER BY p.id, a.ip_address";
 
+pub use error::NeutronError;
 pub use vantage::NetworkVantage;
 
 /// A row as a database hands it over.
 pub type Row = Vec<Option<String>>;
-
-/// What cannot be used of neutron's database, or of what the operator typed.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NeutronError {
-    /// A row with another number of columns than its query asks for.
-    #[error(
-        "a row of neutron's {what} has {got} columns instead of {want}\n  next: run the query of this very version of ffu"
-    )]
-    Columns {
-        /// `floating IPs`, …
-        what: &'static str,
-        /// Columns that came.
-        got: usize,
-        /// Columns that were asked for.
-        want: usize,
-    },
-    /// `--vantage` that is not understood.
-    #[error(
-        "--vantage {text:?} is not understood\n  next: type network=NAME:NETNS for a network namespace of this host, or \
-         network=NAME:ssh/HOST for another host"
-    )]
-    Vantage {
-        /// What was typed.
-        text: String,
-    },
-}
 
 /// The rows of the three queries.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +83,7 @@ pub struct Found {
 ///
 /// Floating IPs and gateways are probed by ICMP from this host; ports of instances by ICMP from the vantage point that is given
 /// for their network. Groups: `kind`, `network` (of the port; names that several networks share get a piece of the uuid),
-/// `external`, `host`, `az`, `vnic_type`, `tenant`.
+/// `external`, `host`, `az`, `vnic_type`, `tenant`. The workload of a floating IP and of a port is the instance that it leads to.
 ///
 /// # Errors
 /// [`NeutronError::Columns`] if rows are of other queries.
@@ -127,14 +104,14 @@ pub fn from_rows(rows: &Rows, options: &Options) -> Result<Found, NeutronError> 
         .iter()
         .map(|row| columns("ports", row))
         .collect::<Result<Vec<_>, _>>()?;
-    for [_, _, _, _, external, external_name, network, name, ..] in &floating_ips as &[[&str; 11]] {
+    for [_, _, _, _, external, external_name, network, name, ..] in &floating_ips as &[[&str; 12]] {
         making.network(external, external_name);
         making.network(network, name);
     }
     for [_, _, _, _, _, _, network, name, ..] in &gateways as &[[&str; 10]] {
         making.network(network, name);
     }
-    for [_, _, _, _, _, network, name, ..] in &ports as &[[&str; 9]] {
+    for [_, _, _, _, _, _, network, name, ..] in &ports as &[[&str; 10]] {
         making.network(network, name);
     }
     floating_ips.iter().for_each(|row| making.floating_ip(row));
@@ -183,7 +160,7 @@ impl Making {
         *self.left_out.entry(why).or_default() += 1;
     }
 
-    fn floating_ip(&mut self, row: &[&str; 11]) {
+    fn floating_ip(&mut self, row: &[&str; 12]) {
         let [
             id,
             address,
@@ -194,6 +171,7 @@ impl Making {
             network,
             name,
             owner,
+            device,
             host,
             vnic_type,
         ] = *row;
@@ -213,7 +191,7 @@ impl Making {
             ("vnic_type", vnic_type),
             ("tenant", project),
         ];
-        self.add("fip", id, address, Targets::HERE, &groups);
+        self.add("fip", id, address, Targets::HERE, &groups, instance(owner, device));
     }
 
     fn gateway(&mut self, row: &[&str; 10]) {
@@ -231,11 +209,22 @@ impl Making {
             ("az", zones.first().map_or("", String::as_str)),
             ("tenant", project),
         ];
-        self.add("gateway", id, address, Targets::HERE, &groups);
+        self.add("gateway", id, address, Targets::HERE, &groups, None);
     }
 
-    fn port(&mut self, row: &[&str; 9], options: &Options) {
-        let [id, address, project, status, owner, network, name, host, vnic_type] = *row;
+    fn port(&mut self, row: &[&str; 10], options: &Options) {
+        let [
+            id,
+            address,
+            project,
+            status,
+            owner,
+            device,
+            network,
+            name,
+            host,
+            vnic_type,
+        ] = *row;
         if status != "ACTIVE" {
             return self.leave_out(format!("ports of instances whose status is {status:?}"));
         }
@@ -257,10 +246,18 @@ impl Making {
             ("vnic_type", vnic_type),
             ("tenant", project),
         ];
-        self.add("port", id, address, &vantage, &groups);
+        self.add("port", id, address, &vantage, &groups, instance(owner, device));
     }
 
-    fn add(&mut self, kind: &str, id: &str, address: &str, vantage: &str, groups: &[(&str, &str)]) {
+    fn add(
+        &mut self,
+        kind: &str,
+        id: &str,
+        address: &str,
+        vantage: &str,
+        groups: &[(&str, &str)],
+        workload: Option<Workload>,
+    ) {
         let Ok(address) = address.parse::<IpAddr>() else {
             return self.leave_out(format!("{kind} addresses that are no IP address"));
         };
@@ -279,7 +276,7 @@ impl Making {
             probe: Probe::Icmp,
             vantage: vantage.to_owned(),
             interval_ms: None,
-            workload: None,
+            workload,
             groups: labels
                 .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
                 .collect(),
@@ -325,6 +322,14 @@ fn zone(device_owner: &str) -> &str {
         .strip_prefix("compute:")
         .filter(|zone| *zone != "None")
         .unwrap_or("")
+}
+
+/// The instance that a port belongs to.
+fn instance(device_owner: &str, device: &str) -> Option<Workload> {
+    let is_instance = device_owner.starts_with("compute:") && crate::instances::is_uuid(device);
+    is_instance.then(|| Workload::Instance {
+        uuid: device.to_owned(),
+    })
 }
 
 /// Enough of a uuid to tell it from others.

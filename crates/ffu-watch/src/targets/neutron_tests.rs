@@ -20,6 +20,7 @@ fn rows() -> Rows {
                 "n1aaaaaaa",
                 "net",
                 "compute:az1",
+                "01234567-89ab-cdef-0123-456789abcdef",
                 "cmp1",
                 "normal",
             ]),
@@ -33,6 +34,7 @@ fn rows() -> Rows {
                 "n1aaaaaaa",
                 "net",
                 "compute:az1",
+                "01234567-89ab-cdef-0123-456789abcdef",
                 "cmp1",
                 "normal",
             ]),
@@ -43,6 +45,7 @@ fn rows() -> Rows {
                 "DOWN",
                 "x1",
                 "public",
+                "NULL",
                 "NULL",
                 "NULL",
                 "NULL",
@@ -59,6 +62,7 @@ fn rows() -> Rows {
                 "n1aaaaaaa",
                 "net",
                 "compute:None",
+                "01234567-89ab-cdef-0123-456789abcdef",
                 "NULL",
                 "NULL",
             ]),
@@ -108,6 +112,7 @@ fn rows() -> Rows {
                 "p1",
                 "ACTIVE",
                 "compute:az1",
+                "01234567-89ab-cdef-0123-456789abcdef",
                 "n1aaaaaaa",
                 "net",
                 "cmp1",
@@ -119,6 +124,7 @@ fn rows() -> Rows {
                 "p2",
                 "ACTIVE",
                 "compute:az2",
+                "01234567-89ab-cdef-0123-456789abcdef",
                 "n2bbbbbbb",
                 "net",
                 "cmp2",
@@ -130,6 +136,7 @@ fn rows() -> Rows {
                 "p2",
                 "DOWN",
                 "compute:az2",
+                "01234567-89ab-cdef-0123-456789abcdef",
                 "n2bbbbbbb",
                 "net",
                 "cmp2",
@@ -166,6 +173,11 @@ fn rows_become_targets_and_what_is_left_out_is_said() {
         ]
     );
     assert_eq!(found.targets.targets[2].groups["az"], "az1");
+    let instance = Workload::Instance {
+        uuid: "01234567-89ab-cdef-0123-456789abcdef".to_owned(),
+    };
+    assert_eq!(found.targets.targets[0].workload.as_ref(), Some(&instance));
+    assert_eq!(found.targets.targets[2].workload, None, "a router is no instance");
     assert_eq!(
         found.remarks,
         [
@@ -201,6 +213,7 @@ fn ports_are_probed_from_the_vantage_point_of_their_network() {
         name: "qdhcp-2".to_owned(),
     };
     assert_eq!(found.targets.vantages.get(&port.vantage), Some(&vantage));
+    assert!(matches!(port.workload, Some(Workload::Instance { .. })));
     assert!(
         found
             .remarks

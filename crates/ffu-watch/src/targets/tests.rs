@@ -110,6 +110,16 @@ fn what_cannot_be_meant_is_said() {
             "IPv6",
             "icmp",
         ),
+        (
+            format!("{ONE}workload = {{ type = \"http\", address = \"10.0.0.1\", path = \"x\" }}\n"),
+            "the workload of target \"a\": \"x\" is no path of HTTP",
+            "a path begins with /",
+        ),
+        (
+            format!("{ONE}workload = {{ type = \"http\", address = \"10.0.0.1\", namespace = \"../a\" }}\n"),
+            "\"../a\" is not the name of a network namespace",
+            "ip netns list",
+        ),
         (ONE.replace("\"a\"", "\"\""), "the name \"\" is empty", "1 to 255"),
         (budget(""), "t.toml:2: budget \"b\" limits nothing", "longest_gap_ms"),
         (budget("targets_out = 5.0"), "is not a share", "0.05"),
@@ -180,4 +190,50 @@ fn what_a_file_does_not_say_is_the_default() {
         },
         Targets::default()
     );
+}
+
+#[test]
+fn hosts_that_ssh_would_misread_are_refused_where_they_stand() {
+    let vantage = |host: &str, more: &str| format!("[vantages.far]\ntype = \"ssh\"\nhost = \"{host}\"\n{more}\n{ONE}");
+    let workload = |host: &str, more: &str| format!("{ONE}workload = {{ type = \"ssh\", host = \"{host}\"{more} }}\n");
+    for (text, what, next) in [
+        (
+            vantage("-oProxyCommand=x", ""),
+            "[vantages.far]: \"-oProxyCommand=x\" is not a host",
+            "user@host",
+        ),
+        (
+            vantage("a", "config = \"ssh_config\""),
+            "`config` of host a is ssh_config",
+            "its whole path",
+        ),
+        (
+            workload("", ""),
+            "t.toml:2: the workload of target \"a\": \"\" is not a host",
+            "user@host",
+        ),
+        (
+            workload("b", ", config = \"c\""),
+            "t.toml:2: the workload of target \"a\": `config` of host b is c",
+            "its whole path",
+        ),
+        (
+            workload("b", ", pid_file = \"d.pid\""),
+            "t.toml:2: `pid_file` of target \"a\" is d.pid",
+            "its whole path",
+        ),
+    ] {
+        let said = said(&text);
+        assert!(said.contains(what) && said.contains(next), "{said}");
+    }
+    for text in [
+        vantage("root@a", "config = \"/c\""),
+        workload("b", ", config = \"/c\", pid_file = \"/d.pid\""),
+    ] {
+        let targets = parse(&text, "t.toml".into()).expect("it can be meant");
+        assert_eq!(
+            parse(&write(&targets).expect("TOML"), "t.toml".into()).expect("it is read back"),
+            targets
+        );
+    }
 }

@@ -6,6 +6,10 @@ use ffu_model::watch::Vantage;
 
 use super::Launch;
 use crate::error::WatchError;
+use crate::ssh;
+
+/// An agent's connection is its own: one that is shared ends, or hangs, with others.
+const OWN_CONNECTION: [&str; 3] = ["ConnectTimeout=10", "ServerAliveInterval=5", "ControlPath=none"];
 
 /// The command that starts an agent; an error if the vantage point is not there.
 pub(super) fn of(name: &str, vantage: &Vantage, launch: &Launch) -> Result<Command, WatchError> {
@@ -43,46 +47,18 @@ pub(super) fn of(name: &str, vantage: &Vantage, launch: &Launch) -> Result<Comma
                 .args(&launch.arguments);
             Ok(command)
         }
-        Vantage::Ssh { host, program } => {
-            if host.is_empty() || host.starts_with('-') {
-                return Err(fail(
-                    format!("{host:?} is not a host"),
-                    "give it as ssh takes it: a host of ssh_config, or user@host",
-                ));
+        Vantage::Ssh { host, config, program } => {
+            let config = config.as_deref();
+            if let Some((why, next)) = ssh::wrong(host, config) {
+                return Err(fail(why, next));
             }
-            let mut command = ssh(launch, host);
+            let mut command = ssh::command(&launch.ssh, host, config, &OWN_CONNECTION);
             let words = std::iter::once(program)
                 .chain(&launch.arguments)
-                .map(|word| quoted(word));
+                .map(|word| ssh::quoted(word));
             command.arg(words.collect::<Vec<_>>().join(" "));
             Ok(command)
         }
-    }
-}
-
-fn ssh(launch: &Launch, host: &str) -> Command {
-    let mut command = Command::new(&launch.ssh);
-    command.args([
-        "-o",
-        "BatchMode=yes",
-        "-o",
-        "ConnectTimeout=10",
-        "-o",
-        "ServerAliveInterval=5",
-        "-T",
-        "--",
-        host,
-    ]);
-    command
-}
-
-/// A word for the shell on the other side.
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=:@".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 
@@ -98,26 +74,30 @@ mod tests {
     #[test]
     fn agents_over_ssh_ask_nothing_and_quote() {
         let launch = Launch::new("/usr/bin/ffu");
-        let vantage = Vantage::Ssh {
-            host: "stack@compute1".into(),
+        let vantage = |host: &str, config: Option<&str>| Vantage::Ssh {
+            host: host.into(),
+            config: config.map(Into::into),
             program: "/opt/my ffu/it's".into(),
         };
-        let words = words(&of("far", &vantage, &launch).expect("a command"));
+        let words = words(&of("far", &vantage("stack@compute1", Some("/etc/far")), &launch).expect("a command"));
         assert_eq!(words[..3], ["ssh", "-o", "BatchMode=yes"]);
         assert_eq!(
-            words[words.len() - 3..],
-            ["--", "stack@compute1", r"'/opt/my ffu/it'\''s' watch-agent"]
+            words[words.len() - 5..],
+            [
+                "-F",
+                "/etc/far",
+                "--",
+                "stack@compute1",
+                r"'/opt/my ffu/it'\''s' watch-agent"
+            ]
         );
-        let bad = Vantage::Ssh {
-            host: "-oProxyCommand=x".into(),
-            program: "ffu".into(),
-        };
-        assert!(
-            of("far", &bad, &launch)
-                .expect_err("an option")
-                .to_string()
-                .contains("is not a host")
-        );
+        for (bad, word) in [
+            (vantage("-oProxyCommand=x", None), "is not a host"),
+            (vantage("a", Some("far")), "depends on where"),
+        ] {
+            let error = of("far", &bad, &launch).expect_err("it is wrong").to_string();
+            assert!(error.contains(word) && error.contains("vantage point far"), "{error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Keeps one vantage point seeing: starts its agent, passes on what it sees, and starts another when it is gone.
 
+use std::num::NonZeroU32;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use ffu_model::watch::{Fate, Nanos, Notice, Outcome, Vantage};
 use super::offset::{Offset, convert, ours};
 use super::process::{Heard, Process};
 use super::seqs::Seqs;
-use super::{Launch, command};
+use super::{Launch, command, why};
 use crate::agent::{AgentTask, ClockQuestion};
 use crate::frame::{Content, Frame};
 use crate::outlet::Outlet;
@@ -20,10 +21,17 @@ const TURN: Duration = Duration::from_millis(100);
 /// Waits in a row without a frame after which an agent hangs: 3 s. Time in which the watch itself stood still counts as one.
 const SILENT_TURNS: u32 = 30;
 
-/// The first and the longest pause before an agent is started again.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// The same before the first frame of one over ssh: 20 s, because names are looked up and keys are tried before it is started.
+const CONNECTING_TURNS: u32 = 200;
 
-/// An agent that ran so long was in order: the next one is started after the first pause again.
+/// An agent over ssh that hears nothing for so many seconds is alone: the connection broke without a word. It is asked for its clock
+/// every five.
+const ALONE: Option<NonZeroU32> = NonZeroU32::new(30);
+
+/// The first and the longest pause before an agent is started again.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+
+/// An agent that was heard for so long was in order: the next one is started after the first pause again.
 const PROVEN: Duration = Duration::from_secs(10);
 
 /// How long an agent may take to end by itself.
@@ -40,13 +48,15 @@ pub(super) struct Keeper {
     /// By place in the targets file; `None` for targets of others.
     seqs: Vec<Option<Seqs>>,
     heard: Nanos,
+    /// When the agent that runs, or ran last, was first heard.
+    first: Option<Instant>,
     /// Since when nothing is seen, and why.
     blind: Option<(Nanos, String)>,
     told_clock: Option<Instant>,
 }
 
 impl Keeper {
-    pub fn new(task: AgentTask, vantage: Vantage, launch: Launch, outlet: Outlet) -> Keeper {
+    pub fn new(mut task: AgentTask, vantage: Vantage, launch: Launch, outlet: Outlet) -> Keeper {
         let length = task
             .targets
             .iter()
@@ -57,6 +67,7 @@ impl Keeper {
         for target in &task.targets {
             seqs[target.index as usize] = Some(Seqs::default());
         }
+        task.silence_s = ALONE.filter(|_| matches!(vantage, Vantage::Ssh { .. }));
         Keeper {
             task,
             vantage,
@@ -64,6 +75,7 @@ impl Keeper {
             outlet,
             seqs,
             heard: clock::now(),
+            first: None,
             blind: None,
             told_clock: None,
         }
@@ -73,13 +85,13 @@ impl Keeper {
     pub fn run(mut self) {
         let mut pause = BACKOFF.0;
         while !self.outlet.stopped() {
-            let started = Instant::now();
+            self.first = None;
             let why = self.one_agent();
             if self.outlet.stopped() {
                 return;
             }
             self.go_blind(why);
-            if started.elapsed() >= PROVEN {
+            if self.first.is_some_and(|first| first.elapsed() >= PROVEN) {
                 pause = BACKOFF.0;
             }
             self.outlet.sleep(pause);
@@ -125,20 +137,27 @@ impl Keeper {
         task.push(b'\n');
         let command = match command::of(&self.task.vantage, &self.vantage, &self.launch) {
             Ok(command) => command,
-            Err(error) => return error.to_string(),
+            Err(error) => return error.to_string().replace("\n  next:", "; next:"),
         };
         let program = command.get_program().to_string_lossy().into_owned();
         let mut process = match Process::start(command, task) {
             Ok(process) => process,
-            Err(error) => return format!("{program} cannot be started: {error}"),
+            Err(error) => {
+                return format!(
+                    "{program} cannot be started: {error}; next: install {program}, and start the watch again"
+                );
+            }
         };
         match self.listen(&mut process) {
             Some(why) => {
                 // Whoever sent nonsense or nothing is not waited for.
-                let how = process.end(Duration::ZERO);
-                format!("{why} ({how})")
+                let ended = process.end(Duration::ZERO);
+                why::must_end(&self.vantage, &why, &ended, self.first.is_some())
             }
-            None => process.end(FAREWELL),
+            None => {
+                let ended = process.end(FAREWELL);
+                why::ended(&self.task.vantage, &self.vantage, &ended, self.first.is_some())
+            }
         }
     }
 
@@ -167,6 +186,7 @@ impl Keeper {
             match process.heard.recv_timeout(TURN) {
                 Ok(Heard::Frame(frame, at)) => {
                     silent = 0;
+                    self.first.get_or_insert_with(Instant::now);
                     match frame.content {
                         Content::Clock(asked) => offset.sample(asked, frame.boot, at),
                         Content::Entries(_) => waiting.push(frame),
@@ -179,11 +199,13 @@ impl Keeper {
                 Err(RecvTimeoutError::Timeout) => silent += 1,
                 Err(RecvTimeoutError::Disconnected) => return None,
             }
-            if silent >= SILENT_TURNS && leaving.is_none() {
-                return Some(format!(
-                    "nothing was heard of it for {} s",
-                    (TURN * SILENT_TURNS).as_secs()
-                ));
+            let patience = if far && self.first.is_none() {
+                CONNECTING_TURNS
+            } else {
+                SILENT_TURNS
+            };
+            if silent >= patience && leaving.is_none() {
+                return Some(format!("nothing was heard of it for {} s", (TURN * patience).as_secs()));
             }
         }
     }

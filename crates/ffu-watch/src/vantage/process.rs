@@ -1,9 +1,10 @@
 //! One running agent: its process and the threads at its pipes.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,6 +25,27 @@ pub(super) enum Heard {
     Frame(Frame, Nanos),
     /// Its output ended: cleanly, or with something that is no frame.
     End(Option<String>),
+}
+
+/// How a process ended.
+pub(super) struct Ended {
+    /// `None` if it could not be waited for.
+    pub status: Option<ExitStatus>,
+    /// The last it said on its error output, in one line.
+    pub words: String,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            Some(status) => write!(f, "{status}")?,
+            None => f.write_str("it cannot be waited for")?,
+        }
+        if !self.words.is_empty() {
+            write!(f, ": {}", self.words)?;
+        }
+        Ok(())
+    }
 }
 
 pub(super) struct Process {
@@ -89,7 +111,7 @@ impl Process {
     }
 
     /// Makes sure that it is gone and says how it ended, with its last words.
-    pub fn end(&mut self, wait: Duration) -> String {
+    pub fn end(&mut self, wait: Duration) -> Ended {
         self.close();
         let until = Instant::now() + wait;
         let status = loop {
@@ -104,18 +126,11 @@ impl Process {
             }
         };
         self.reaped = true;
-        let how = status.map_or_else(|| "it cannot be waited for".to_owned(), |status| status.to_string());
         // What it started may hold its error output open: it is not waited for long.
         let _ = self.speechless.recv_timeout(Duration::from_millis(300));
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        if words.is_empty() {
-            how
-        } else {
-            format!(
-                "{how}: {}",
-                words.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
-            )
-        }
+        let words = words.iter().map(String::as_str).collect::<Vec<_>>().join("; ");
+        Ended { status, words }
     }
 
     /// Kills it and what it started (`ip netns exec` replaces itself, `ssh` does not).

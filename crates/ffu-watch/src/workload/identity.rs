@@ -6,14 +6,48 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ffu_model::watch::Workload;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+
+use super::http;
+use crate::ssh;
 
 /// The value of a workload that is not there any more.
 pub const GONE: &str = "gone";
 
+/// Where Linux says which boot this is.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// How long one question may take.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What to type to see what reading a workload's identity says.
+pub fn by_hand(workload: &Workload) -> String {
+    match workload {
+        Workload::Process { pid_file } => format!("cat {}", ssh::quoted(pid_file.as_str())),
+        Workload::Ssh { host, config, pid_file } => {
+            let file = pid_file.as_ref().map_or(BOOT_ID, |file| file.as_str());
+            ssh::by_hand(host, config.as_deref(), &format!("cat {}", ssh::quoted(file)))
+        }
+        Workload::Libvirt { uri, domain } => {
+            format!("virsh -r -c {} domid {}", ssh::quoted(uri), ssh::quoted(domain))
+        }
+        Workload::Http {
+            address,
+            port,
+            path,
+            namespace,
+        } => {
+            let space = namespace
+                .as_ref()
+                .map(|name| format!("ip netns exec {} ", ssh::quoted(name)));
+            let url = format!("http://{}{path}", std::net::SocketAddr::from((*address, *port)));
+            format!("{}curl {}", space.unwrap_or_default(), ssh::quoted(&url))
+        }
+        Workload::Instance { uuid } => format!("openstack server show {}", ssh::quoted(uuid)),
+    }
+}
 
 /// What a workload says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,24 +65,34 @@ pub fn read(workload: &Workload, stop: &dyn Fn() -> bool) -> Option<Identity> {
             kind: "started",
             value: process(pid_file.as_std_path())?,
         }),
-        Workload::Ssh { host } => {
-            if host.starts_with('-') {
+        Workload::Ssh { host, config, pid_file } => {
+            if ssh::wrong(host, config.as_deref()).is_some() {
                 return None;
             }
-            let options = [
-                "-o",
-                "BatchMode=yes",
-                "-o",
-                "ConnectTimeout=5",
-                "-T",
-                "--",
-                host,
-                "cat",
-                "/proc/sys/kernel/random/boot_id",
-            ];
-            let value = ask(Command::new("ssh").args(options), stop)?;
-            is_uuid(&value).then_some(Identity { kind: "boot-id", value })
+            let mut command = ssh::command("ssh".into(), host, config.as_deref(), &["ConnectTimeout=5"]);
+            let Some(file) = pid_file else {
+                let value = ask(command.args(["cat", BOOT_ID]), stop)?;
+                return is_uuid(&value).then_some(Identity { kind: "boot-id", value });
+            };
+            let script = ssh::quoted(FAR_PROCESS);
+            let answer = ask(
+                command.arg(format!("sh -c {script} sh {}", ssh::quoted(file.as_str()))),
+                stop,
+            )?;
+            let value = far_process(&answer)?;
+            Some(Identity { kind: "started", value })
         }
+        Workload::Http {
+            address,
+            port,
+            path,
+            namespace,
+        } => Some(Identity {
+            kind: "boot-id",
+            value: http::boot_id((*address, *port), path, namespace.as_deref())?,
+        }),
+        // The databases are asked for all of them at once, and not by us.
+        Workload::Instance { .. } => None,
         Workload::Libvirt { uri, domain } => {
             let answer = ask(
                 Command::new("virsh").args(["--quiet", "-r", "-c", uri, "domid", "--domain", domain]),
@@ -60,6 +104,32 @@ pub fn read(workload: &Workload, stop: &dyn Fn() -> bool) -> Option<Identity> {
             })
         }
     }
+}
+
+/// Says boot id, process id and `stat` of the process in the file `$1`, a line each; `gone` where the file or the process is not there;
+/// fails where that cannot be said.
+const FAR_PROCESS: &str = r#"cat /proc/sys/kernel/random/boot_id || exit 1
+[ -e "$1" ] || { [ -x "${1%/*}/" ] && echo gone; exit; }
+read -r pid rest <"$1"
+case $pid in ""|*[!0-9]*) exit 1;; esac
+echo "$pid"
+cat "/proc/$pid/stat" 2>/dev/null || echo gone"#;
+
+/// What [`FAR_PROCESS`] said: as [`process`] has it.
+fn far_process(answer: &str) -> Option<String> {
+    let mut lines = answer.lines();
+    let boot = lines.next().filter(|line| is_uuid(line))?;
+    let pid = lines.next()?;
+    if pid == GONE {
+        return Some(GONE.to_owned());
+    }
+    pid.parse::<u32>().ok()?;
+    // A process may have a line break in its name.
+    let stat = lines.collect::<Vec<_>>().join("\n");
+    if stat.is_empty() {
+        return None;
+    }
+    Some(started(&stat).map_or(GONE.to_owned(), |started| format!("{boot} {pid} {started}")))
 }
 
 /// Boot id, process id and start time of the process in a file.
@@ -92,12 +162,7 @@ fn started(stat: &str) -> Option<&str> {
 
 /// This host's boot id.
 fn boot_id() -> Option<String> {
-    Some(
-        std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .ok()?
-            .trim()
-            .to_owned(),
-    )
+    Some(std::fs::read_to_string(BOOT_ID).ok()?.trim().to_owned())
 }
 
 /// What `virsh domid` says, with the start of the domain's process and this host's boot where the domain is on this host.
@@ -119,7 +184,7 @@ fn domain_value(answer: &str, uri: &str, domain: &str) -> Option<String> {
     }
 }
 
-fn is_uuid(text: &str) -> bool {
+pub(super) fn is_uuid(text: &str) -> bool {
     text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
@@ -144,8 +209,12 @@ fn ask(command: &mut Command, stop: &dyn Fn() -> bool) -> Option<String> {
             }
         }
     };
-    let mut output = String::new();
-    child.stdout.take()?.take(4096).read_to_string(&mut output).ok()?;
+    // Whoever it left behind may hold the pipe open: what is there now is all.
+    let pipe = child.stdout.take()?;
+    fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).ok()?;
+    let mut output = Vec::new();
+    let _ = pipe.take(4096).read_to_end(&mut output);
+    let output = String::from_utf8(output).ok()?;
     status.success().then(|| output.trim().to_owned())
 }
 
@@ -159,6 +228,69 @@ mod tests {
         assert_eq!(started(&format!("7 (a) b) S {rest}")), Some("4242"));
         assert_eq!(started(&format!("7 (a) Z {rest}")), None);
         assert_eq!((started(""), started("7 (a"), started("7 (a) S 1")), (None, None, None));
+    }
+
+    #[test]
+    fn a_process_over_there_is_read_by_a_real_shell() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("it's.pid");
+        let ask_for = |file: &std::path::Path| {
+            let mut command = Command::new("sh");
+            ask(command.args(["-c", FAR_PROCESS, "sh"]).arg(file), &|| false)
+        };
+        let (boot, own) = (boot_id().expect("a boot id"), std::process::id());
+        assert_eq!(ask_for(&file).as_deref().and_then(far_process).as_deref(), Some(GONE));
+        // As libvirt writes it: without an end of line.
+        std::fs::write(&file, own.to_string()).expect("writes");
+        let value = ask_for(&file).as_deref().and_then(far_process);
+        assert_eq!(value, process(&file), "as the process is read here");
+        assert!(value.is_some_and(|value| value.starts_with(&format!("{boot} {own} "))));
+        std::fs::write(&file, "4194999\n").expect("writes");
+        assert_eq!(ask_for(&file).as_deref().and_then(far_process).as_deref(), Some(GONE));
+        for half in ["", "no number", "-1"] {
+            std::fs::write(&file, half).expect("writes");
+            assert_eq!(ask_for(&file), None, "{half:?} says nothing");
+        }
+        assert_eq!(
+            ask_for(&directory.path().join("none/a.pid")),
+            None,
+            "nobody can look there"
+        );
+        for nonsense in [
+            "",
+            "gone",
+            "Welcome\ngone",
+            &format!("{boot}\n7"),
+            &format!("{boot}\nx\nx"),
+        ] {
+            assert_eq!(far_process(nonsense), None, "{nonsense:?}");
+        }
+        assert_eq!(far_process(&format!("{boot}\n7\n7 (a) Z 1")).as_deref(), Some(GONE));
+    }
+
+    #[test]
+    fn every_workload_can_be_looked_at_by_hand() {
+        let workload = |json| by_hand(&serde_json::from_value(json).expect("a workload"));
+        assert_eq!(
+            workload(serde_json::json!({"type": "process", "pid_file": "/run/a b"})),
+            "cat '/run/a b'"
+        );
+        assert_eq!(
+            workload(serde_json::json!({"type": "ssh", "host": "a", "config": "/c", "pid_file": "/run/x.pid"})),
+            "ssh -F /c -o BatchMode=yes a cat /run/x.pid"
+        );
+        assert_eq!(
+            workload(serde_json::json!({"type": "ssh", "host": "a"})),
+            "ssh -o BatchMode=yes a cat /proc/sys/kernel/random/boot_id"
+        );
+        assert_eq!(
+            workload(serde_json::json!({"type": "libvirt", "uri": "qemu:///system", "domain": "a"})),
+            "virsh -r -c qemu:///system domid a"
+        );
+        assert_eq!(
+            workload(serde_json::json!({"type": "http", "address": "fd00::1", "namespace": "a"})),
+            "ip netns exec a curl 'http://[fd00::1]:80/identity'"
+        );
     }
 
     #[test]
@@ -179,6 +311,11 @@ mod tests {
         assert_eq!(ask(Command::new("sh").args(["-c", "echo a; exit 3"]), &|| false), None);
         assert_eq!(ask(&mut Command::new("ffut-no-such-program"), &|| false), None);
         let begun = Instant::now();
+        // As a connection that ssh keeps for others may do.
+        assert_eq!(
+            ask(Command::new("sh").args(["-c", "echo a; sleep 20 &"]), &|| false).as_deref(),
+            Some("a")
+        );
         assert_eq!(ask(Command::new("sh").args(["-c", "sleep 60 & wait"]), &|| true), None);
         assert!(begun.elapsed() < DEADLINE);
         assert!(is_uuid("01234567-89ab-cdef-0123-456789abcdef") && !is_uuid("Permission denied"));

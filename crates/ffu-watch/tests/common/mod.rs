@@ -113,6 +113,7 @@ pub fn task(interval_ms: u32, timeout_ms: u32, targets: &[(&str, Probe)]) -> Age
         vantage: "here".into(),
         interval_ms,
         timeout_ms,
+        silence_s: None,
         targets: (0..).zip(targets).map(target).collect(),
     }
 }
@@ -167,6 +168,18 @@ impl Running {
 
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.child.id()).expect("an id")), signal).expect("it is there");
+    }
+
+    /// Writes a line to it; false if it is gone.
+    pub fn say(&mut self, line: &str) -> bool {
+        self.input
+            .as_mut()
+            .is_some_and(|input| writeln!(input, "{line}").is_ok())
+    }
+
+    /// How it ended by itself, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is known")
     }
 
     /// Closes its input: what it saw, how it ended and what it said.

@@ -64,6 +64,7 @@ fn watch(segment: &Segment, planned: &[Planned], directory: &Utf8Path) -> (Snaps
         let start = now() + LEAD * MS;
         let truth = scope.spawn(move || carry_out(segment, planned, start));
         let session = Session {
+            instances: None,
             targets: targets(&segment.here),
             directory,
             name: None,

@@ -24,6 +24,10 @@ pub struct WatchHere {
     /// What is probed: a targets file (`ffu watch targets` makes one from neutron's database). A record that is gone on with has its own.
     #[arg(long, value_name = "FILE", required_unless_present_any = ["run", "record"])]
     pub targets: Option<Utf8PathBuf>,
+    /// The cloud file that `ffu discover` wrote: targets whose workload is an instance of nova are looked up in its databases, at the begin and
+    /// at the end [a run's watch has it from the plan].
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    pub cloud: Option<Utf8PathBuf>,
     /// The directory where everything that is seen is recorded; a record that is there is gone on with [default: a new one in the state directory].
     #[arg(long, value_name = "DIR")]
     pub record: Option<Utf8PathBuf>,

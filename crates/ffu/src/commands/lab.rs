@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use ffu_hopenv::EnvStore;
 use ffu_hosts::ServiceManager as _;
-use ffu_lab::dataplane::{Switch, Wanted};
+use ffu_lab::dataplane::{Machine, Switch, Wanted, parts_in};
 use ffu_lab::{Lab, LabEvent, LabOptions, Removed};
 use ffu_report::milliseconds;
 use serde_json::json;
@@ -26,9 +26,13 @@ pub fn run(places: &Places, output: Output, command: LabCommand) -> Result<Exit,
             server_option,
             dataplane,
             ovs,
+            qemu,
         } => {
             let switch = if ovs { Switch::OpenVswitch } else { Switch::Bridge };
-            let wanted = dataplane.map(|guests| data_plane(guests, switch)).transpose()?;
+            let machine = qemu.then(|| Machine::new(parts_in(&places.cache)));
+            let wanted = dataplane
+                .map(|guests| data_plane(guests, switch, machine))
+                .transpose()?;
             up(
                 places,
                 output,
@@ -65,7 +69,7 @@ pub fn run(places: &Places, output: Output, command: LabCommand) -> Result<Exit,
 }
 
 /// Guests are this program again.
-fn data_plane(guests: usize, switch: Switch) -> Result<Wanted, Failure> {
+fn data_plane(guests: usize, switch: Switch, machine: Option<Machine>) -> Result<Wanted, Failure> {
     let failed = |why: String| Failure::new(Exit::Failure, format!("the path of this program is not known: {why}"));
     let own = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
     let own = Utf8PathBuf::from_path_buf(own).map_err(|path| failed(format!("{} is not UTF-8", path.display())))?;
@@ -73,6 +77,7 @@ fn data_plane(guests: usize, switch: Switch) -> Result<Wanted, Failure> {
         guests,
         program: vec![own.into_string(), "lab-guest".to_owned()],
         switch,
+        machine,
     })
 }
 

@@ -27,7 +27,7 @@ use crate::places::Places;
 
 /// Runs the command.
 pub fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
-    let places = Places::new(cli.cache_dir, cli.state_dir, cli.catalog)?;
+    let places = Places::new(cli.everywhere)?;
     match cli.command {
         Command::Path(arguments) => path::run(&places, output, &arguments),
         Command::Catalog { command } => catalog::run(&places, output, &command),

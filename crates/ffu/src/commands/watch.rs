@@ -1,6 +1,7 @@
 //! `ffu watch`: the data plane, measured here, beside a run, or read again from a record.
 
 mod targets;
+mod teller;
 
 use std::io::IsTerminal as _;
 use std::net::{SocketAddr, TcpListener};
@@ -23,12 +24,11 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Output};
 use crate::places::{Places, absolute, write_file, write_secret};
-use crate::watching::{JournalTail, directory, living};
+use crate::watching::{JournalTail, directory, instances, living};
+use teller::Teller;
 
 /// Views are fed this often.
 const EVERY: Duration = Duration::from_millis(500);
-/// Plain lines of totals come this often, beside what changes.
-const TOTALS: Duration = Duration::from_secs(10);
 
 pub fn run(places: &Places, output: Output, arguments: WatchArguments) -> Result<Exit, Failure> {
     match arguments.command {
@@ -71,10 +71,16 @@ fn here(places: &Places, output: Output, arguments: WatchHere) -> Result<Exit, F
             ));
         }
     };
-    let mut tail = match &run {
-        Some(run) => Some(JournalTail::new(run.journal(), &run.checked_plan()?)),
-        None => None,
+    let plan = run.as_ref().map(RunDirectory::checked_plan).transpose()?;
+    let instances = match (&plan, &arguments.cloud) {
+        (Some(plan), _) => instances::reading(&plan.cloud),
+        (None, Some(file)) => instances::reading(&targets::cloud(file)?),
+        (None, None) => None,
     };
+    let mut tail = run
+        .as_ref()
+        .zip(plan.as_ref())
+        .map(|(run, plan)| JournalTail::new(run.journal(), plan));
     let stop = super::runs::stop_on_signals(output)?;
     let (sender, feed) = channel(Arc::new(Snapshot::default()));
     let server = serve(arguments.listen, &feed, &record, output)?;
@@ -89,6 +95,7 @@ fn here(places: &Places, output: Output, arguments: WatchHere) -> Result<Exit, F
         name,
         run: tail.as_mut().map(|tail| tail as &mut dyn Run),
         launch: launch()?,
+        instances,
         time: arguments.time,
         every: EVERY,
         stop,
@@ -161,48 +168,13 @@ fn view(feed: Receiver<Arc<Snapshot>>, stop: StopFlag) -> std::thread::JoinHandl
     })
 }
 
-/// Plain lines: what changes at once, totals now and then.
-struct Teller {
-    output: Output,
-    quiet: bool,
-    before: Option<Arc<Snapshot>>,
-    totals: Option<std::time::Instant>,
-}
-
-impl Teller {
-    fn new(output: Output, quiet: bool) -> Teller {
-        Teller {
-            output,
-            quiet,
-            before: None,
-            totals: None,
-        }
-    }
-
-    fn tell(&mut self, snapshot: &Arc<Snapshot>) {
-        let due = self.totals.is_none_or(|last| last.elapsed() >= TOTALS);
-        if !self.quiet {
-            for line in ffu_live::plain::changes(self.before.as_deref(), snapshot) {
-                self.output.line(line);
-            }
-            if due {
-                self.output.line(ffu_live::plain::line(snapshot));
-            }
-        }
-        if due {
-            self.totals = Some(std::time::Instant::now());
-            self.output
-                .json(&json!({"event": "watch", "totals": snapshot.totals, "breaches": snapshot.breaches}));
-        }
-        self.before = Some(Arc::clone(snapshot));
-    }
-}
-
-/// The last line, and the exit code: whether a budget was exceeded.
+/// The last line and the budgets; and the exit code: whether a budget was exceeded.
 fn told(output: Output, last: &Snapshot) -> Exit {
     let exceeded = last.breaches.iter().any(|breach| !breach.acknowledged);
+    let mut lines = vec![ffu_live::plain::line(last)];
+    lines.extend(ffu_live::plain::budgets(last));
     output.result(
-        ffu_live::plain::line(last),
+        lines.join("\n"),
         &json!({"event": "end", "figures": ffu_live::report::figures(last)}),
     );
     if exceeded { Exit::Refused } else { Exit::Success }

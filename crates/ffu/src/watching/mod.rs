@@ -1,6 +1,7 @@
 //! The watch of a run: a process of its own beside `ffu run`, started here, and what the engine hears of it.
 
 mod gate;
+pub mod instances;
 mod tail;
 
 use std::net::SocketAddr;

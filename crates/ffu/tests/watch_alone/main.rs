@@ -3,23 +3,23 @@
 
 #![allow(clippy::print_stderr)]
 
+mod clock;
 #[path = "../common/mod.rs"]
 mod common;
 mod limits;
+#[path = "../common/watch.rs"]
+mod watch;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Ran, Scratch, text};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use serde_json::Value;
-
-const MS: u64 = 1_000_000;
+use watch::{MS, Watch, now, remarks, sleep, until};
 
 /// Targets on the loopback interface, each an address of its own.
 fn targets(scratch: &Scratch, count: usize, interval_ms: u32) -> PathBuf {
@@ -33,97 +33,6 @@ fn targets(scratch: &Scratch, count: usize, interval_ms: u32) -> PathBuf {
     let path = scratch.path("targets.toml");
     std::fs::write(&path, toml).unwrap();
     path
-}
-
-/// A watch in the background. It is ended with the test.
-struct Watch {
-    child: Child,
-    record: PathBuf,
-}
-
-impl Watch {
-    fn start(scratch: &Scratch, targets: Option<&Path>, more: &[&str]) -> Watch {
-        let record = scratch.path("record");
-        let mut command = scratch.command(&["watch", "--plain", "--record", text(&record)]);
-        if let Some(targets) = targets {
-            command.args(["--targets", text(targets)]);
-        }
-        let (out, err) = (scratch.path("out"), scratch.path("err"));
-        command.args(more).stdout(std::fs::File::create(out).unwrap());
-        let child = command.stderr(std::fs::File::create(err).unwrap()).spawn().unwrap();
-        let watch = Watch { child, record };
-        let id = watch.child.id();
-        until("a state of the watch", || {
-            watch.state().is_some_and(|state| state["pid"] == id)
-        });
-        watch
-    }
-
-    fn state(&self) -> Option<Value> {
-        serde_json::from_slice(&std::fs::read(self.record.join("state.json")).ok()?).ok()
-    }
-
-    fn seen(&self) -> Value {
-        serde_json::from_slice(&std::fs::read(self.record.join("snapshot.json")).unwrap()).unwrap()
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
-    }
-
-    /// Its agent.
-    fn agent(&self) -> Pid {
-        let mut found = None;
-        until("an agent", || {
-            let path = format!("/proc/{0}/task", self.child.id());
-            for thread in std::fs::read_dir(path).unwrap().flatten() {
-                let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-                found = found.or_else(|| children.split_whitespace().next().map(|id| id.parse().unwrap()));
-            }
-            found.is_some()
-        });
-        Pid::from_raw(found.unwrap())
-    }
-
-    /// Ends it as Ctrl-C does; its exit code.
-    fn end(mut self) -> (i32, Value) {
-        self.signal(Signal::SIGINT);
-        let code = self.child.wait().unwrap().code().unwrap();
-        (code, self.seen())
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not come to pass");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn sleep(ms: u64) {
-    std::thread::sleep(Duration::from_millis(ms));
-}
-
-fn remarks(seen: &Value) -> String {
-    seen["remarks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|remark| format!("{remark}\n"))
-        .collect()
-}
-
-fn now() -> u64 {
-    ffu_watch::clock::now()
 }
 
 #[test]

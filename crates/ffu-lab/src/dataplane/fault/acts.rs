@@ -46,11 +46,17 @@ pub(super) fn flush(plane: &DataPlane, at: usize, fault: &Fault, run: &Run<'_>) 
 pub(super) fn replace(plane: &DataPlane, at: usize, fault: &Fault, run: &Run<'_>) -> Result<Injected, DataPlaneError> {
     let (fabric, port) = (plane.names().fabric(), wiring::port(at));
     let set = |to| timed(|| link(&fabric, &port, to, cutting(plane)));
+    let is_machine = plane.spec().guests[at].machine.is_some();
+    let before = plane.console_boot_id(at);
     let act = || {
         let begin = set(false)?;
         let Some(identity) = plane.living(at) else {
             return Err(plane.ill(at, "it does not run".to_owned()));
         };
+        if is_machine {
+            plane.reset_machine(at)?;
+            return Ok(begin);
+        }
         let pid = i32::try_from(identity.pid).map_err(|error| plane.ill(at, error.to_string()))?;
         kill(Pid::from_raw(pid), Signal::SIGKILL).map_err(|errno| plane.ill(at, errno.to_string()))?;
         while plane.living(at).is_some() {
@@ -60,6 +66,8 @@ pub(super) fn replace(plane: &DataPlane, at: usize, fault: &Fault, run: &Run<'_>
     };
     let undo = || {
         let begun = match plane.living(at) {
+            // It boots on its own; it is the same process.
+            Some(known) if is_machine => plane.wait_for_machine(at, known.pid, before.as_deref()).map(drop),
             Some(_) => Ok(()),
             None => plane.spawn(at).and_then(|pid| plane.wait_for(at, pid)).map(drop),
         };

@@ -24,6 +24,7 @@ impl FromStr for NetworkVantage {
         let vantage = |from: &str| match from.strip_prefix("ssh/") {
             Some(host) if !host.is_empty() && !host.starts_with('-') => Some(Vantage::Ssh {
                 host: host.to_owned(),
+                config: None,
                 program: "ffu".to_owned(),
             }),
             None if !from.is_empty() && !from.contains('/') && !from.starts_with('-') => {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use camino::Utf8Path;
 use ffu_db::resolve;
 use ffu_db::url::Access;
 use ffu_watch::targets::neutron::{FLOATING_IPS, GATEWAYS, INSTANCE_PORTS, NetworkVantage, Options, Rows, from_rows};
@@ -23,8 +24,7 @@ pub fn run(_places: &Places, output: Output, arguments: TargetsArguments) -> Res
         .iter()
         .map(|text| text.parse::<NetworkVantage>())
         .collect::<Result<Vec<_>, _>>()?;
-    let bytes = read_file(&arguments.cloud, "cloud")?;
-    let cloud = ffu_discover::from_toml(arguments.cloud.as_str(), &String::from_utf8_lossy(&bytes))?;
+    let cloud = cloud(&arguments.cloud)?;
     let rows = ask(&cloud)?;
     let mut options = Options {
         vantages,
@@ -55,6 +55,15 @@ pub fn run(_places: &Places, output: Output, arguments: TargetsArguments) -> Res
         None => output.result(text, &json!({"targets": targets, "remarks": found.remarks})),
     }
     Ok(Exit::Success)
+}
+
+/// A cloud file.
+pub fn cloud(file: &Utf8Path) -> Result<ffu_model::Cloud, Failure> {
+    let bytes = read_file(file, "cloud")?;
+    Ok(ffu_discover::from_toml(
+        file.as_str(),
+        &String::from_utf8_lossy(&bytes),
+    )?)
 }
 
 /// The rows of neutron's database.
