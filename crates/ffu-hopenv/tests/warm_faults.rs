@@ -51,6 +51,19 @@ const PROGRAMS: &[(&str, &str)] = &[
         "connects",
         "import socket\nheld = socket.socketpair()\ndef main():\n    return 3\n",
     ),
+    (
+        "ends",
+        "import atexit, os, sys, tempfile, threading, time, weakref\nclass Held(object):\n    pass\nheld = []\n\
+         def late():\n    time.sleep(0.3)\n    print('a thread that nobody waited for')\n\
+         def main():\n    kept = Held()\n    held.append(kept)\n    weakref.finalize(kept, print, 'finalized')\n    \
+         file = open(sys.argv[-1].split()[0], 'w')\n    held.append(file)\n    file.write('never closed')\n    \
+         held.append(tempfile.NamedTemporaryFile(dir=os.path.dirname(file.name)))\n    \
+         atexit.register(lambda: print('first registered'))\n    atexit.register(lambda: 1 // 0)\n    \
+         atexit.register(lambda: sys.stdout.write('half a line'))\n    threading.Thread(target=late).start()\n    \
+         how = sys.argv[-1].split()[1]\n    \
+         if how == 'closes':\n        sys.stdout.close()\n    \
+         return {'code': 3, 'none': None, 'large': 259, 'text': 'words', 'true': True}.get(how)\n",
+    ),
     ("fails", "raise ImportError('not here')\n"),
     ("leaves", "import sys\nsys.exit('not today')\n"),
 ];
@@ -160,6 +173,37 @@ fn is_gone(pid: i32) -> bool {
 }
 
 const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_fork_ends_as_the_plain_process_does() {
+    let world = World::new();
+    let pool = world.pool(DEFAULT_BUDGET, &["ends"]);
+    // Where a function was in memory.
+    let places = regex::Regex::new(" at 0x[0-9a-f]+").unwrap();
+    for how in ["code", "none", "large", "text", "true", "closes"] {
+        let argument = format!("{} {how}", world.effect());
+        let ends = |pool: Option<&WarmPool>| {
+            let _ = fs::remove_file(world.effect());
+            let (ran, text) = world.run(pool, "ends", &argument, LONG).unwrap();
+            let written = fs::read_to_string(world.effect()).unwrap();
+            let left: Vec<_> = fs::read_dir(&world.place.root)
+                .unwrap()
+                .flatten()
+                .map(|file| file.file_name())
+                .collect();
+            let left = left
+                .iter()
+                .filter(|name| name.to_string_lossy().starts_with("tmp"))
+                .count();
+            let text = places.replace_all(&text, "").into_owned();
+            (ran.cold.is_none(), (ran.finished.exit, text, written, left))
+        };
+        let ((_, plain), (warm, fork)) = (ends(None), ends(Some(&pool)));
+        assert!(warm, "{how}");
+        assert_eq!(fork, plain, "{how}");
+        assert_eq!(plain.2, "never closed");
+    }
+}
 
 #[test]
 fn a_fork_is_what_the_plain_process_is() {

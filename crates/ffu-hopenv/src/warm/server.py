@@ -23,7 +23,7 @@ import _socket
 
 VERSION = 1
 # A project may replace these when it monkey-patches; a node must not land in an event loop.
-fork, read, write, waitpid, sleep, exit_now = os.fork, os.read, os.write, os.waitpid, time.sleep, os._exit
+fork, read, write, waitpid, sleep = os.fork, os.read, os.write, os.waitpid, time.sleep
 PY2 = sys.version_info[0] == 2
 # Links stand where no program looks for its own descriptors.
 HIGH = 200
@@ -451,19 +451,26 @@ def main():
     ARGUMENTS.become([program.path] + arguments)
     try:
         exec(program.whole, space)
-        ENDED.append(0)
+        code = 0
     except SystemExit as error:
-        ENDED.append(code_of(error.code))
-        raise
+        code = code_of(error.code)
+        if error.code is not None and type(error.code) is not int:
+            # The interpreter prints it.
+            ENDED.append(code)
+            melt()
+            raise
     except KeyboardInterrupt:
+        melt()
         raise
     except BaseException:
         kind, value, trace = sys.exc_info()
         # Without this file's own frame it is the traceback of a plain run.
         trace = trace.tb_next
         sys.excepthook(kind, value if PY2 else value.with_traceback(trace), trace)
-        ENDED.append(1)
-        sys.exit(1)
+        code = 1
+    ENDED.append(code)
+    leave(code)
+    sys.exit(code)
 
 
 main()
