@@ -16,6 +16,8 @@ use crate::schedule::schedule;
 /// A command that is a fork: a connection, Alembic's tree, statements on tables with few rows. Measured on labs of 20 instances,
 /// Train to 2026.1: 0.1 to 0.6 s.
 const FORKED_MS: u64 = 500;
+/// Waiting for a project that is imported in the window, 1 to 2.5 CPU seconds.
+const IMPORTED_MS: u64 = 2_000;
 /// Finding out that there is nothing to do.
 const ASKED_MS: u64 = 20;
 /// MiB of memory that a project takes while it is kept warm: 250 to 534 for seven.
@@ -122,10 +124,10 @@ fn estimate(
         Warm::Nothing => false,
         Warm::AsFits => fits.contains(&at) || !imported.insert((at, action.project.clone())),
     };
-    Some(if is_warm {
-        FORKED_MS.min(step.estimate_ms)
-    } else {
-        step.estimate_ms
+    Some(match warm {
+        _ if is_warm => FORKED_MS.min(step.estimate_ms),
+        Warm::Nothing => step.estimate_ms,
+        Warm::AsFits | Warm::All => (FORKED_MS + IMPORTED_MS).min(step.estimate_ms),
     })
 }
 

@@ -4,7 +4,31 @@ use ffu_model::watch::Nanos;
 
 use super::ledger::{Figure, Ledger, Offence};
 use super::scan::Crowd;
+use super::{Judge, budgets_of};
 use crate::tally::Event;
+
+impl Judge {
+    /// The baseline is complete, and from the vantage points of these targets nothing has answered: a run is not to go on as if it were
+    /// measured.
+    pub(crate) fn unheard(&mut self, targets: &[u32]) {
+        let at = self.taking.to;
+        for &target in targets {
+            let offence = Offence {
+                figure: Figure::Unheard,
+                target,
+                begin: at,
+                length: 0,
+                lost: 0,
+                at,
+            };
+            // Told once, by the first budget that is for it.
+            if let Some(place) = budgets_of(&self.class, &self.classes, target).first() {
+                let began = self.ledgers[usize::from(*place)].offend(offence, self.breaches + 1, at, None);
+                self.breaches += u32::from(began);
+            }
+        }
+    }
+}
 
 /// Tells the budget of an offence.
 pub(super) type Tell<'a> = dyn FnMut(&mut Ledger, Offence, Nanos) + 'a;

@@ -37,6 +37,7 @@ pub(crate) enum Figure {
     Crowd,
     Flapping,
     Streams,
+    Unheard,
 }
 
 impl Figure {
@@ -50,7 +51,7 @@ impl Figure {
             )
         };
         match self {
-            Figure::Restarts => false,
+            Figure::Restarts | Figure::Unheard => false,
             Figure::Gap | Figure::Total | Figure::Out => known.contains_key(&self),
             _ => known.keys().any(of_noise),
         }
@@ -224,7 +225,7 @@ impl Ledger {
             Figure::Total => used.total.saturating_add(offence.length).saturating_sub(used.known),
             Figure::Out => self.out as u64,
             Figure::Restarts | Figure::Streams => open.figures.get(&offence.figure).copied().unwrap_or(0) + 1,
-            Figure::Crowd | Figure::Flapping => open.targets.len() as u64,
+            Figure::Crowd | Figure::Flapping | Figure::Unheard => open.targets.len() as u64,
         };
         let figure = open.figures.entry(offence.figure).or_default();
         *figure = (*figure).max(value);

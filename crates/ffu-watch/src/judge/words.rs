@@ -34,7 +34,7 @@ impl Ledger {
         if open
             .figures
             .keys()
-            .all(|figure| matches!(figure, Figure::Restarts | Figure::Streams))
+            .all(|figure| matches!(figure, Figure::Restarts | Figure::Streams | Figure::Unheard))
         {
             // Neither restarts nor broken streams are made by lost packets here and there.
             return Confidence {
@@ -70,6 +70,9 @@ impl Ledger {
                 span(*value),
                 self.scan.as_ref().map_or(0, Scan::rare_length).saturating_sub(1)
             ),
+            Figure::Unheard => {
+                format!("nothing answers at the vantage points of {value} targets: they are not measured")
+            }
             Figure::Crowd | Figure::Flapping => crowd(open.crowd, *value),
         };
         let mut says: Vec<String> = open.figures.iter().map(figure).collect();

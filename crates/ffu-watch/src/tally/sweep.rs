@@ -1,5 +1,7 @@
 //! What is settled is charged, in the order of time: to steps, timelines and budgets.
 
+use std::collections::HashSet;
+
 use ffu_model::watch::Nanos;
 
 use super::{Event, GIVEN_UP, Kind, PATIENCE, Tally};
@@ -61,8 +63,26 @@ impl Tally {
             let tracks = &self.tracks;
             self.judge.recount(|target| !tracks[target as usize].aside);
         }
-        let tracks = &self.tracks;
+        let (known, tracks) = (self.judge.baseline().is_some(), &self.tracks);
         self.judge.pass(instant, |target| !tracks[target as usize].aside);
+        if !known && self.judge.baseline().is_some() {
+            self.judge.unheard(&self.unheard());
+        }
+    }
+
+    /// Targets of vantage points from which nothing at all has answered: what one of them would have seen is not measured.
+    fn unheard(&self) -> Vec<u32> {
+        let mut heard = HashSet::new();
+        let all = || (0_u32..).zip(self.tracks.iter().zip(&self.vantage));
+        heard.extend(
+            all()
+                .filter(|(_, (track, _))| !track.aside)
+                .map(|(_, (_, vantage))| *vantage),
+        );
+        all()
+            .filter(|(_, (_, vantage))| !heard.contains(*vantage))
+            .map(|(target, _)| target)
+            .collect()
     }
 
     fn charge(&mut self, event: &Event) {

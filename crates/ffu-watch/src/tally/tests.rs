@@ -249,6 +249,28 @@ fn a_running_outage_is_found_while_it_lasts() {
 }
 
 #[test]
+fn a_vantage_point_at_which_nothing_answers_holds_the_run_until_it_is_acknowledged() {
+    let mut targets = targets(5);
+    for far in &mut targets.targets[2..] {
+        far.vantage = "rack".to_owned();
+    }
+    // Of this host's targets one answers; of those at the rack none.
+    let mut tally = watched(targets, fates(5, 30, |target, _| target > 0), 30);
+    let seen = shot(&tally);
+    assert_eq!(seen.breaches.len(), 1, "{:?}", seen.breaches);
+    let breach = &seen.breaches[0];
+    assert_eq!(breach.targets, [2, 3, 4]);
+    assert_eq!(
+        breach.says,
+        "nothing answers at the vantage points of 3 targets: they are not measured"
+    );
+    assert_eq!(breach.since, BEGAN + 10 * SECOND, "before the freeze");
+    assert_eq!(tally.verdict(), Verdict::Hold);
+    assert!(tally.acknowledge(breach.number, BEGAN + 30 * SECOND));
+    assert_eq!(tally.verdict(), Verdict::Go);
+}
+
+#[test]
 fn a_target_that_never_answered_is_set_aside_and_counts_nowhere() {
     let entries = fates(8, 30, |target, slot| target == 2 || (target == 5 && slot < 20));
     let tally = watched(targets(8), entries, 40);
