@@ -7,9 +7,35 @@ import sys
 exit_now = os._exit
 
 
-def harmless(kind):
-    """Whether what a destructor of this type does, the kernel does at the end of a process: closing descriptors."""
-    return kind.__module__.startswith(('pymysql.', 'socket', 'ssl', 'eventlet.greenio.', 'oslo_log.pipe_mutex', 'keystoneauth1.session'))
+# Types of which the kernel does at the end of a process what the destructor does: closing descriptors.
+HARMLESS = set(['pymysql.connections.Connection', 'socket.socket', 'socket.SocketIO', 'ssl.SSLSocket', 'http.client.HTTPResponse',
+                'eventlet.greenio.base.GreenSocket', 'eventlet.green.ssl.GreenSSLSocket', 'keystoneauth1.session.Session',
+                'oslo_log.pipe_mutex.PipeMutex', 'oslo_log.pipe_mutex._ReallyPipeMutex', 'oslo_log.pipe_mutex._AsyncioMutex'])
+# What is known of objects that are frozen, which nobody can list any more.
+FROZEN = {'files': [], 'plain': True}
+
+
+def sort_out(objects, harmless):
+    """The files among them, and whether no other one has a destructor that may do something."""
+    # By type: there may be a hundred thousand of them. Not io.IOBase, which looks at every type in Python; a file that others
+    # made out of it, such as a compressed one, writes more when it is closed.
+    base = sys.modules['_io']._IOBase
+    kinds = set(map(type, objects))
+    files = set(kind for kind in kinds if issubclass(kind, base) and kind.__module__ == '_io')
+    others = [kind for kind in kinds - files if hasattr(kind, '__del__')]
+    plain = all('%s.%s' % (kind.__module__, kind.__name__) in harmless for kind in others)
+    return [held for held in objects if type(held) in files], plain
+
+
+def freeze():
+    """What is there now is not looked at by the collector any more, so that a fork does not copy it."""
+    gc.collect()
+    if hasattr(gc, 'freeze'):
+        # A generator that an import has left half way has nothing to clean up.
+        files, plain = sort_out(gc.get_objects(), HARMLESS | set(['builtins.generator']))
+        FROZEN['files'] += files
+        FROZEN['plain'] = FROZEN['plain'] and plain
+        gc.freeze()
 
 
 def leave(code):
@@ -21,6 +47,8 @@ def leave(code):
         threading = sys.modules.get('threading')
         if threading is not None:
             threading._shutdown()
+            # Not twice, if the interpreter ends it.
+            threading._shutdown = lambda: None
         try:
             atexit._run_exitfuncs()
         except BaseException:
@@ -41,15 +69,11 @@ def melt():
 
 
 def settle():
-    """Does what destructors of the command's own objects would do; False if it is not known of one what that is."""
-    objects = gc.get_objects()
-    # By type: there may be a hundred thousand of them. Not io.IOBase, which looks at every type in Python.
-    kinds = set(map(type, objects))
-    files = set(kind for kind in kinds if issubclass(kind, sys.modules['_io']._IOBase))
-    if any(hasattr(kind, '__del__') and not harmless(kind) for kind in kinds - files):
+    """Writes what was written to files that nobody closed; False if a destructor might do more than that."""
+    files, plain = sort_out(gc.get_objects(), HARMLESS)
+    if not plain or not FROZEN['plain']:
         return False
-    for held in objects:
-        # What was written to a file that nobody closed.
-        if type(held) in files and not held.closed:
+    for held in FROZEN['files'] + files:
+        if not held.closed:
             held.flush()
     return True

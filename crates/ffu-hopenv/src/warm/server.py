@@ -267,9 +267,7 @@ class Node(object):
         except Exception as error:
             self.link.hello(failed=('%s: %s' % (type(error).__name__, error))[:500])
             exit_now(0)
-        gc.collect()
-        if hasattr(gc, 'freeze'):
-            gc.freeze()
+        freeze()
         patcher = sys.modules.get('eventlet.patcher')
         patched = bool(patcher and patcher.already_patched)
         self.link.hello(patched=patched, printed=self.printed[:100000].decode('latin-1'), holds=sorted(self.programs))
