@@ -25,6 +25,14 @@ const PROJECT_MIB: u64 = 75;
 /// MiB that `ffu run` uses by default for what is warm (2 GiB), less what it keeps for itself and for running commands.
 const ROOM_MIB: u64 = 2_048 - 256 - 100;
 
+/// How the sentence of the plan begins; a rehearsal makes it untrue.
+const SAID: &str = "the window is expected to take ";
+
+/// The window has been measured: what was expected of it is not said any more.
+pub(crate) fn forget(decisions: &mut Vec<String>) {
+    decisions.retain(|said| !said.starts_with(SAID));
+}
+
 /// How commands are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Warm {
@@ -79,7 +87,7 @@ pub(crate) fn commands(context: &mut Context<'_>) {
         )
     };
     let said = format!(
-        "the window is expected to take {}: commands are forks of processes that have imported the projects, {most}; {} of {} steps find \
+        "{SAID}{}: commands are forks of processes that have imported the projects, {most}; {} of {} steps find \
          their databases at the head and are not run; {} with `ffu run --cold`; what many rows cost is not in it, `ffu rehearse` measures that",
         seconds(as_fits),
         idle.len(),

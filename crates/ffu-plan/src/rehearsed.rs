@@ -7,6 +7,7 @@ use ffu_model::rehearsal::{MeasuredEstimates, REHEARSAL_FORMAT, Rehearsal, actio
 use ffu_model::{DatabaseKey, Phase, Step};
 
 use crate::error::PlanError;
+use crate::expected;
 use crate::schedule;
 
 /// A database that grew or shrank by more than this share (in percent) since is named.
@@ -84,6 +85,7 @@ pub fn estimate_from(plan: &mut Plan, rehearsal: &Rehearsal) -> Result<(), PlanE
     plan.report.window_ms = order.length_ms;
     plan.report.critical_path = order.critical_path;
     plan.report.measured = Some(estimates);
+    expected::forget(&mut plan.report.decisions);
     plan.id = plan.compute_id().map_err(unserialisable)?;
     Ok(())
 }

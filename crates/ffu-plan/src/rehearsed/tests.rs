@@ -78,6 +78,8 @@ fn what_was_rehearsed_takes_as_long_as_it_took_and_the_rest_is_counted() {
         assert_eq!(is.estimate_ms, wanted, "{}", is.id);
     }
     let measured = plan.report.measured.clone().unwrap();
+    let said = plan.report.decisions.join("\n");
+    assert!(!said.contains("is expected to take"), "{said}");
     let hops = plan.steps.iter().filter(|step| step.phase == Phase::Hops).count();
     assert_eq!(measured.measured_steps, hops);
     assert_eq!(measured.measured_ms, 1500 * hops as u64);

@@ -1,8 +1,9 @@
 //! A host that is reached by ssh only: three network namespaces in a row, home, rack and guest. An OpenSSH server with keys of its own
-//! runs in the rack; the guest can be reached from there alone. Needs root, and `openssh-server` (`scripts/setup`).
+//! runs in the rack; the guest can be reached from there alone. Needs root, and `openssh-server` (`scripts/setup --tests`).
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -28,7 +29,8 @@ pub struct Far {
 impl Far {
     /// `None`, loudly, where the kernel refuses.
     pub fn new() -> Option<Far> {
-        let id = std::process::id();
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let id = format!("{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let mut far = Far {
             scratch: Scratch::new(),
             home: format!("ffut-h{id}"),

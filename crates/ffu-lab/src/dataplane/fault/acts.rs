@@ -1,5 +1,6 @@
 //! How each fault is done and undone.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -48,6 +49,7 @@ pub(super) fn replace(plane: &DataPlane, at: usize, fault: &Fault, run: &Run<'_>
     let set = |to| timed(|| link(&fabric, &port, to, cutting(plane)));
     let is_machine = plane.spec().guests[at].machine.is_some();
     let before = plane.console_boot_id(at);
+    let was_reset = AtomicBool::new(false);
     let act = || {
         let begin = set(false)?;
         let Some(identity) = plane.living(at) else {
@@ -55,6 +57,7 @@ pub(super) fn replace(plane: &DataPlane, at: usize, fault: &Fault, run: &Run<'_>
         };
         if is_machine {
             plane.reset_machine(at)?;
+            was_reset.store(true, Ordering::Relaxed);
             return Ok(begin);
         }
         let pid = i32::try_from(identity.pid).map_err(|error| plane.ill(at, error.to_string()))?;
@@ -67,7 +70,9 @@ pub(super) fn replace(plane: &DataPlane, at: usize, fault: &Fault, run: &Run<'_>
     let undo = || {
         let begun = match plane.living(at) {
             // It boots on its own; it is the same process.
-            Some(known) if is_machine => plane.wait_for_machine(at, known.pid, before.as_deref()).map(drop),
+            Some(known) if was_reset.load(Ordering::Relaxed) => {
+                plane.wait_for_machine(at, known.pid, before.as_deref()).map(drop)
+            }
             Some(_) => Ok(()),
             None => plane.spawn(at).and_then(|pid| plane.wait_for(at, pid)).map(drop),
         };
