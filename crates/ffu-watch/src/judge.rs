@@ -251,6 +251,8 @@ impl Judge {
                         used.total_told = false;
                     }
                     ledger.out = ledger.out.saturating_sub(usize::from(used.out.take().is_some()));
+                    // Who is back is not known to be out any more: others in their place are news.
+                    ledger.known_out = ledger.known_out.min(ledger.out);
                     ledger.above &= is_above(ledger);
                 }
             }

@@ -78,6 +78,8 @@ pub struct Tally {
     turns: Vec<Turn>,
     pending: Vec<Event>,
     settled: bool,
+    /// Vantage points at which nothing answers were told.
+    unheard_told: bool,
     identities: Identities,
     lost: u64,
     groups: Groups,
@@ -119,6 +121,7 @@ impl Tally {
             turns: Vec::new(),
             pending: Vec::new(),
             settled: false,
+            unheard_told: false,
             identities: Identities::default(),
             lost: 0,
             groups: Groups::new(&targets.targets, began),

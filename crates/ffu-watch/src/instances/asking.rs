@@ -254,7 +254,7 @@ impl Asking {
         };
         let has_reference = self.before.is_some() || self.is_known;
         words.push(if self.worker.is_none() && self.asked.is_none() {
-            format!("{count} instances of nova are not looked at: its databases are not known; give --cloud FILE")
+            format!("{count} instances of nova are not looked at: its databases are not known (a watch by itself has them from --cloud FILE)")
         } else if !has_reference && self.after.is_none() {
             format!("{count} instances of nova have not been read from its databases")
         } else if !has_reference {

@@ -213,7 +213,7 @@ fn who_cannot_ask_says_what_to_type_and_a_reading_that_dies_is_told() {
     let tally = MadeUp::new(false).tally;
     let mut asking = Asking::new(&tally, None, false);
     assert!(asking.turn(&tally).is_empty() && asking.finish(&tally, false).is_empty());
-    assert!(asking.words()[0].contains("give --cloud FILE"));
+    assert!(asking.words()[0].contains("from --cloud FILE"));
     let mut asking = Asking::new(&tally, Some(Box::new(|_| panic!("of a test"))), false);
     asking.turn(&tally);
     assert!(asking.finish(&tally, false).is_empty());

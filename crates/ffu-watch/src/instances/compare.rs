@@ -66,6 +66,9 @@ fn explained<'a>(known: &impl Fn(&str) -> Option<&'a str>, found: Option<&Instan
     if let Some(task) = known(TASK).filter(|task| !task.is_empty()) {
         return Some(format!("nova was at it before ({task})"));
     }
+    if kind == POWER && found.is_some_and(|row| matches!(row.power_state.as_str(), "no state" | "unknown")) {
+        return Some("nova does not know its power state".to_owned());
+    }
     if kind == VM_STATE {
         return Some("that is what nova thinks of it, the guest may be up".to_owned());
     }

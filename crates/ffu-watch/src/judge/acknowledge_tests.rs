@@ -70,6 +70,23 @@ fn what_begins_after_it_holds_and_so_does_what_began_when_the_fault_was_over() {
 }
 
 #[test]
+fn others_in_the_place_of_those_that_came_back_hold() {
+    let share = Budget {
+        targets_out: Some(0.1),
+        ..budget("share")
+    };
+    let mut judge = Judge::new(&given(10, 5, vec![share]), 0);
+    // Five of ten are out and acknowledged; three come back, two stay: still too many. Then three others go.
+    let mut outages: Vec<(u32, std::ops::Range<u64>)> = (0..3).map(|target| (target, 100..200)).collect();
+    outages.extend((3..5).map(|target| (target, 100..600)));
+    outages.extend((5..8).map(|target| (target, 300..400)));
+    assert_eq!(acknowledged(&mut judge, &outages, 15 * SECOND, 0), 1);
+    let breaches = judge.breaches(|_| Vec::new());
+    assert_eq!(judge.verdict(), Verdict::Hold);
+    assert_eq!(breaches.last().unwrap().targets, [5, 6, 7], "{breaches:?}");
+}
+
+#[test]
 fn the_same_outage_beyond_another_limit_holds_and_says_so() {
     let total = Budget {
         total_loss_ms: Some(10_000),

@@ -21,8 +21,9 @@ impl Judge {
                 lost: 0,
                 at,
             };
-            // Told once, by the first budget that is for it.
-            if let Some(place) = budgets_of(&self.class, &self.classes, target).first() {
+            // Told once, by the sharpest budget that is for it.
+            let budgets = budgets_of(&self.class, &self.classes, target).iter();
+            if let Some(place) = budgets.max_by_key(|place| self.ledgers[usize::from(**place)].on_breach) {
                 let began = self.ledgers[usize::from(*place)].offend(offence, self.breaches + 1, at, None);
                 self.breaches += u32::from(began);
             }

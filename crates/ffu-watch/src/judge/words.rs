@@ -71,7 +71,9 @@ impl Ledger {
                 self.scan.as_ref().map_or(0, Scan::rare_length).saturating_sub(1)
             ),
             Figure::Unheard => {
-                format!("nothing answers at the vantage points of {value} targets: they are not measured")
+                format!(
+                    "nothing answers at the vantage points of {value} targets, they are not measured: put that right and start anew, or acknowledge it"
+                )
             }
             Figure::Crowd | Figure::Flapping => crowd(open.crowd, *value),
         };

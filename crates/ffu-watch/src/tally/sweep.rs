@@ -63,9 +63,11 @@ impl Tally {
             let tracks = &self.tracks;
             self.judge.recount(|target| !tracks[target as usize].aside);
         }
-        let (known, tracks) = (self.judge.baseline().is_some(), &self.tracks);
+        let tracks = &self.tracks;
         self.judge.pass(instant, |target| !tracks[target as usize].aside);
-        if !known && self.judge.baseline().is_some() {
+        // The baseline may be shorter than what it takes to know who never answers.
+        if self.settled && !self.unheard_told && self.judge.baseline().is_some() {
+            self.unheard_told = true;
             self.judge.unheard(&self.unheard());
         }
     }

@@ -1,4 +1,4 @@
-use ffu_model::watch::{Budget, Budgets, Origin, StepMark, Target};
+use ffu_model::watch::{Budget, Budgets, OnBreach, Origin, StepMark, Target};
 use jiff::Timestamp;
 
 use super::*;
@@ -254,6 +254,16 @@ fn a_vantage_point_at_which_nothing_answers_holds_the_run_until_it_is_acknowledg
     for far in &mut targets.targets[2..] {
         far.vantage = "rack".to_owned();
     }
+    // Longer than the baseline takes it to know who never answers.
+    targets.budgets.baseline_s = 1;
+    // The one that pauses tells it.
+    let budget = |name: &str, on_breach| Budget {
+        name: name.to_owned(),
+        on_breach: Some(on_breach),
+        longest_gap_ms: Some(60_000),
+        ..Budget::default()
+    };
+    targets.budgets.budget = vec![budget("notes", OnBreach::Continue), budget("holds", OnBreach::Pause)];
     // Of this host's targets one answers; of those at the rack none.
     let mut tally = watched(targets, fates(5, 30, |target, _| target > 0), 30);
     let seen = shot(&tally);
@@ -262,9 +272,9 @@ fn a_vantage_point_at_which_nothing_answers_holds_the_run_until_it_is_acknowledg
     assert_eq!(breach.targets, [2, 3, 4]);
     assert_eq!(
         breach.says,
-        "nothing answers at the vantage points of 3 targets: they are not measured"
+        "nothing answers at the vantage points of 3 targets, they are not measured: put that right and start anew, or acknowledge it"
     );
-    assert_eq!(breach.since, BEGAN + 10 * SECOND, "before the freeze");
+    assert_eq!((breach.since, breach.budget.as_str()), (BEGAN + SECOND, "holds"));
     assert_eq!(tally.verdict(), Verdict::Hold);
     assert!(tally.acknowledge(breach.number, BEGAN + 30 * SECOND));
     assert_eq!(tally.verdict(), Verdict::Go);

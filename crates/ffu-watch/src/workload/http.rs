@@ -36,23 +36,20 @@ pub(super) fn boot_id(server: (IpAddr, u16), path: &str, namespace: Option<&str>
     };
     // A thread of its own: no other one shall be there.
     let there = std::thread::scope(|scope| {
-        let asked = scope.spawn(|| {
+        let asked = std::thread::Builder::new().spawn_scoped(scope, || {
             setns(File::open(format!("/run/netns/{name}")).ok()?, CloneFlags::CLONE_NEWNET).ok()?;
             ask(server.into(), path)
         });
-        asked.join()
+        asked.ok()?.join().ok()
     });
-    there.ok()?
+    there?
 }
 
 fn ask(server: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect_timeout(&server, PATIENCE).ok()?;
     let until = Instant::now() + PATIENCE;
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
-    let request = format!(
-        "GET {path} HTTP/1.0\r\nHost: {}\r\nConnection: close\r\n\r\n",
-        server.ip()
-    );
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {server}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).ok()?;
     let (mut answer, mut buffer) = (Vec::new(), [0; 1024]);
     loop {
@@ -110,7 +107,7 @@ mod tests {
         let (found, asked) = answered(good.clone());
         assert_eq!(found.as_deref(), Some(ID));
         assert!(
-            asked.starts_with("GET /identity HTTP/1.0\r\nHost: 127.0.0.1\r\n"),
+            asked.starts_with("GET /identity HTTP/1.0\r\nHost: 127.0.0.1:"),
             "{asked}"
         );
         for bad in [

@@ -107,12 +107,13 @@ pub fn read(workload: &Workload, stop: &dyn Fn() -> bool) -> Option<Identity> {
 }
 
 /// Says boot id, process id and `stat` of the process in the file `$1`, a line each; `gone` where the file or the process is not there;
-/// fails where that cannot be said.
+/// fails where that cannot be said, as on a host that hides the processes of others.
 const FAR_PROCESS: &str = r#"cat /proc/sys/kernel/random/boot_id || exit 1
 [ -e "$1" ] || { [ -x "${1%/*}/" ] && echo gone; exit; }
 read -r pid rest <"$1"
 case $pid in ""|*[!0-9]*) exit 1;; esac
 echo "$pid"
+cat /proc/1/stat >/dev/null 2>&1 || exit 1
 cat "/proc/$pid/stat" 2>/dev/null || echo gone"#;
 
 /// What [`FAR_PROCESS`] said: as [`process`] has it.
