@@ -8,7 +8,8 @@ exit_now = os._exit
 
 
 # Types of which the kernel does at the end of a process what the destructor does: closing descriptors.
-HARMLESS = set(['pymysql.connections.Connection', 'socket.socket', 'socket.SocketIO', 'ssl.SSLSocket', 'http.client.HTTPResponse',
+HARMLESS = set(['pymysql.connections.Connection', 'pymysql.connections.MySQLResult',
+                'socket.socket', 'socket.SocketIO', 'ssl.SSLSocket', 'http.client.HTTPResponse',
                 'eventlet.greenio.base.GreenSocket', 'eventlet.green.ssl.GreenSSLSocket', 'keystoneauth1.session.Session',
                 'oslo_log.pipe_mutex.PipeMutex', 'oslo_log.pipe_mutex._ReallyPipeMutex', 'oslo_log.pipe_mutex._AsyncioMutex'])
 # What is known of objects that are frozen, which nobody can list any more.
