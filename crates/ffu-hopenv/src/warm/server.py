@@ -23,7 +23,7 @@ import _socket
 
 VERSION = 1
 # A project may replace these when it monkey-patches; a node must not land in an event loop.
-fork, read, write, waitpid, sleep = os.fork, os.read, os.write, os.waitpid, time.sleep
+fork, read, write, waitpid, sleep, exit_now = os.fork, os.read, os.write, os.waitpid, time.sleep, os._exit
 PY2 = sys.version_info[0] == 2
 # Links stand where no program looks for its own descriptors.
 HIGH = 200
@@ -267,7 +267,9 @@ class Node(object):
         except Exception as error:
             self.link.hello(failed=('%s: %s' % (type(error).__name__, error))[:500])
             exit_now(0)
-        freeze()
+        gc.collect()
+        if hasattr(gc, 'freeze'):
+            gc.freeze()
         patcher = sys.modules.get('eventlet.patcher')
         patched = bool(patcher and patcher.already_patched)
         self.link.hello(patched=patched, printed=self.printed[:100000].decode('latin-1'), holds=sorted(self.programs))
@@ -449,26 +451,19 @@ def main():
     ARGUMENTS.become([program.path] + arguments)
     try:
         exec(program.whole, space)
-        code = 0
+        ENDED.append(0)
     except SystemExit as error:
-        code = code_of(error.code)
-        if error.code is not None and type(error.code) is not int:
-            # The interpreter prints it.
-            ENDED.append(code)
-            melt()
-            raise
+        ENDED.append(code_of(error.code))
+        raise
     except KeyboardInterrupt:
-        melt()
         raise
     except BaseException:
         kind, value, trace = sys.exc_info()
         # Without this file's own frame it is the traceback of a plain run.
         trace = trace.tb_next
         sys.excepthook(kind, value if PY2 else value.with_traceback(trace), trace)
-        code = 1
-    ENDED.append(code)
-    leave(code)
-    sys.exit(code)
+        ENDED.append(1)
+        sys.exit(1)
 
 
 main()
