@@ -18,4 +18,4 @@ mod pool;
 mod tree;
 
 pub use cold::Cold;
-pub use pool::{DEFAULT_BUDGET, Programs, Ran, SeriesWarmth, WarmPool};
+pub use pool::{Programs, Ran, SeriesWarmth, WarmPool};

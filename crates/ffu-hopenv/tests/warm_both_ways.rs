@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use cloud::{Cloud, SCHEMATA, difference, hop, open, programs, settle};
-use ffu_hopenv::{DEFAULT_BUDGET, HopEnv, WarmPool};
+use ffu_hopenv::{HopEnv, WarmPool};
 use ffu_hosts::StopFlag;
 
 type Step = (&'static str, &'static str, &'static [&'static str]);
@@ -75,7 +75,7 @@ fn every_series_that_waits_for_room_says_so() {
 
 /// A hop, or with no series to come from the first one of a cloud: on empty databases.
 fn both_ways(from: Option<&str>, to: &str) {
-    let pool = WarmPool::new(DEFAULT_BUDGET).unwrap();
+    let pool = WarmPool::new(ffu_model::warm::WARM_MEMORY).unwrap();
     for series in from.into_iter().chain([to]) {
         let environment = open(series);
         let wanted = programs(&environment);

@@ -12,8 +12,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
-use ffu_hopenv::{Cold, DEFAULT_BUDGET, HopEnv, Programs, ProjectCommand, Ran, RunError, WarmPool};
+use ffu_hopenv::{Cold, HopEnv, Programs, ProjectCommand, Ran, RunError, WarmPool};
 use ffu_hosts::{Exit, StopFlag};
+use ffu_model::warm::WARM_MEMORY;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -164,7 +165,7 @@ const LONG: Duration = Duration::from_secs(60);
 #[test]
 fn a_fork_is_what_the_plain_process_is() {
     let world = World::new();
-    let pool = world.pool(DEFAULT_BUDGET, &["tells", "stays"]);
+    let pool = world.pool(WARM_MEMORY, &["tells", "stays"]);
     for argument in [
         "0",
         "5",
@@ -202,7 +203,7 @@ fn a_fork_is_what_the_plain_process_is() {
 #[test]
 fn what_cannot_be_warm_is_run_plain_and_said() {
     let world = World::new();
-    let pool = world.pool(DEFAULT_BUDGET, &["threads", "connects", "fails", "leaves", "other"]);
+    let pool = world.pool(WARM_MEMORY, &["threads", "connects", "fails", "leaves", "other"]);
     for (program, exit, why) in [
         ("threads", 3, "2 threads"),
         ("connects", 3, "socket:"),
@@ -229,11 +230,11 @@ fn an_interpreter_that_is_none_is_said() {
     let world = World::new();
     let python = world.environment.directory().join("bin/python");
     fs::remove_file(&python).unwrap();
-    let pool = world.pool(DEFAULT_BUDGET, &["other"]);
+    let pool = world.pool(WARM_MEMORY, &["other"]);
     let cold = pool.series()[0].cold[0].to_string();
     assert!(cold.contains("could not be started"), "{cold}");
     World::script(&python, "#!/bin/sh\necho garbage; exit 0\n");
-    let pool = world.pool(DEFAULT_BUDGET, &["other"]);
+    let pool = world.pool(WARM_MEMORY, &["other"]);
     let (ran, _) = world.run(Some(&pool), "other", "0", LONG).unwrap();
     assert_eq!(ran.finished.exit, Exit::Code(4));
     assert!(matches!(ran.cold, Some(Cold::Gone { .. })), "{:?}", ran.cold);
@@ -253,7 +254,7 @@ fn a_budget_that_is_too_small_warms_nothing() {
 #[test]
 fn killed_while_they_wait_they_are_replaced_by_a_plain_process() {
     let world = World::new();
-    let pool = world.pool(DEFAULT_BUDGET, &["works"]);
+    let pool = world.pool(WARM_MEMORY, &["works"]);
     let pids = pool.pids(&series());
     assert_eq!(pids.len(), 3, "the interpreter, what is common, the project");
     end(&pids);
@@ -266,7 +267,7 @@ fn killed_while_they_wait_they_are_replaced_by_a_plain_process() {
 #[test]
 fn killed_while_a_command_runs_they_take_nothing_with_them() {
     let world = World::new();
-    let pool = world.pool(DEFAULT_BUDGET, &["works"]);
+    let pool = world.pool(WARM_MEMORY, &["works"]);
     let pids = pool.pids(&series());
     let (ran, _) = std::thread::scope(|scope| {
         scope.spawn(|| world.kill_when_begun(&pids));
@@ -279,7 +280,7 @@ fn killed_while_a_command_runs_they_take_nothing_with_them() {
 #[test]
 fn an_end_that_nobody_saw_is_no_end() {
     let world = World::new();
-    let pool = world.pool(DEFAULT_BUDGET, &["works"]);
+    let pool = world.pool(WARM_MEMORY, &["works"]);
     let pids = pool.pids(&series());
     let lock = world.place.root.join("works.lock");
     let error = std::thread::scope(|scope| {
@@ -309,7 +310,7 @@ fn ffu_that_will_be_killed() {
     };
     let root = Utf8PathBuf::from(root);
     let store = ffu_hopenv::EnvStore::new(&root);
-    let pool = WarmPool::new(DEFAULT_BUDGET).unwrap();
+    let pool = WarmPool::new(WARM_MEMORY).unwrap();
     let wanted = vec![Programs {
         project: "works".into(),
         programs: vec!["works".into()],

@@ -11,7 +11,8 @@ use ffu_model::watch::{Probe, Targets, Vantage, Workload};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use planes::{
-    Plane, address, be_a_guest, everything, four, namespaces_of, possible, processes_of, stem, streams_go_on, tcp, udp,
+    Plane, address, be_a_guest, everything, fixed_addresses, four, namespaces_of, possible, processes_of, stem,
+    streams_go_on, tcp, udp,
 };
 
 #[test]
@@ -57,13 +58,7 @@ fn everybody_is_reached_under_the_address_that_was_given() {
         Ok(())
     })
     .unwrap();
-    for (network, to) in [("red", "10.1.3.4"), ("blue", "10.2.0.5")] {
-        in_namespace(&plane.inside(network).unwrap(), || {
-            everything(address(to));
-            Ok(())
-        })
-        .unwrap();
-    }
+    fixed_addresses(&plane);
     // A guest's own connections leave under its floating address.
     let outside = in_namespace(&plane.outside(), || Ok(UdpSocket::bind("203.0.113.1:4000").unwrap())).unwrap();
     outside.set_read_timeout(Some(Duration::from_secs(2))).unwrap();

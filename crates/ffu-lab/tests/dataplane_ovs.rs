@@ -3,14 +3,13 @@
 
 mod planes;
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use ffu_lab::dataplane::fault::Fault;
 use ffu_lab::dataplane::{DataPlane, DataPlaneError, Spec, Switch, in_namespace};
 use planes::{
-    Ping, Plane, address, be_a_guest, be_an_up, everything, four, gap, killed_while_it_came_up, measured,
-    namespaces_of, processes_of, stem, streams_go_on,
+    Ping, Plane, address, be_a_guest, be_an_up, everything, fixed_addresses, four, gap, killed_while_it_came_up,
+    measured, namespaces_of, possible_with, processes_of, stem, streams_go_on,
 };
 
 #[test]
@@ -25,11 +24,7 @@ fn up_program() {
 
 /// False, loudly, where the packages or the privileges are not there.
 fn possible() -> bool {
-    let refused = ffu_lab::dataplane::check_possible(Switch::OpenVswitch).err();
-    if let Some(error) = &refused {
-        let _ = writeln!(std::io::stderr(), "SKIPPED, NOTHING WAS TESTED: {error}");
-    }
-    refused.is_none()
+    possible_with(Switch::OpenVswitch)
 }
 
 fn four_over_ovs() -> Spec {
@@ -54,13 +49,7 @@ fn it_does_what_bridges_do() {
         Ok(())
     })
     .unwrap();
-    for (network, to) in [("red", "10.1.3.4"), ("blue", "10.2.0.5")] {
-        in_namespace(&plane.inside(network).unwrap(), || {
-            everything(address(to));
-            Ok(())
-        })
-        .unwrap();
-    }
+    fixed_addresses(&plane);
     let network = "green".to_owned();
     let refused = ffu_lab::dataplane::fault::inject(
         &plane,

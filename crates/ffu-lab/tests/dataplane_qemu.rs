@@ -6,17 +6,14 @@ mod planes;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use camino::Utf8PathBuf;
 use ffu_hosts::StopFlag;
 use ffu_lab::dataplane::fault::{Fault, heal, inject};
-use ffu_lab::dataplane::{
-    DataPlane, DataPlaneError, HTTP_PORT, Machine, Spec, Switch, check_possible, in_namespace, parts_in,
-};
+use ffu_lab::dataplane::{DataPlane, DataPlaneError, HTTP_PORT, Machine, Spec, Switch, in_namespace};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use planes::{
-    Plane, address, be_a_guest, be_an_up, echo_and_http, four, icmp, killed_while_it_came_up, namespaces_of,
-    processes_of, stem, tcp,
+    Plane, address, be_a_guest, be_an_up, echo_and_http, icmp, killed_while_it_came_up, namespaces_of, processes_of,
+    stem, tcp, with_machine,
 };
 
 #[test]
@@ -27,26 +24,6 @@ fn guest_program() {
 #[test]
 fn up_program() {
     be_an_up();
-}
-
-/// Four guests, the first of which is a machine; `None`, loudly, where that cannot be.
-fn with_machine(switch: Switch) -> Option<Spec> {
-    let variable = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .filter(|value| !value.is_empty())
-            .map(Utf8PathBuf::from)
-    };
-    let cache = variable("XDG_CACHE_HOME").unwrap_or_else(|| variable("HOME").unwrap().join(".cache"));
-    let machine = Machine::new(parts_in(&cache.join("ffu")));
-    if let Err(error) = check_possible(switch).and_then(|()| machine.check()) {
-        let _ = writeln!(std::io::stderr(), "SKIPPED, NOTHING WAS TESTED: {error}");
-        return None;
-    }
-    let mut spec = four();
-    spec.switch = switch;
-    spec.guests[0].machine = Some(machine);
-    Some(spec)
 }
 
 fn up(spec: Spec, place: &Plane) -> DataPlane {

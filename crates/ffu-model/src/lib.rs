@@ -15,6 +15,7 @@ pub mod secret;
 pub mod series;
 pub mod step;
 pub mod stop;
+pub mod warm;
 pub mod watch;
 
 pub use cloud::{

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ffu_model::cloud::DatabaseKey;
 use ffu_model::step::{Action, CommandAction, NoOp};
+use ffu_model::warm::{WARM_MEMORY, WARM_MEMORY_FOR_COMMANDS};
 use ffu_model::{Phase, Series, Step};
 
 use crate::context::Context;
@@ -22,8 +23,8 @@ const IMPORTED_MS: u64 = 2_000;
 const ASKED_MS: u64 = 20;
 /// MiB of memory that a project takes while it is kept warm: 250 to 534 for seven.
 const PROJECT_MIB: u64 = 75;
-/// MiB that `ffu run` uses by default for what is warm (2 GiB), less what it keeps for itself and for running commands.
-const ROOM_MIB: u64 = 2_048 - 256 - 100;
+/// MiB that `ffu run` uses by default for what is warm, less what it takes itself.
+const ROOM_MIB: u64 = (WARM_MEMORY - WARM_MEMORY_FOR_COMMANDS) / (1 << 20) - 100;
 
 /// How the sentence of the plan begins; a rehearsal makes it untrue.
 const SAID: &str = "the window is expected to take ";
@@ -65,7 +66,7 @@ pub(crate) fn commands(context: &mut Context<'_>) {
                 step.estimate_ms = ms;
             }
         }
-        let length = schedule(&steps, context.policy.parallel, in_window).length_ms;
+        let length = schedule(&steps, context.policy.parallel, Phase::is_in_window).length_ms;
         (steps, length)
     };
     let ((steps, as_fits), (_, all), (_, cold)) = (window(Warm::AsFits), window(Warm::All), window(Warm::Nothing));
@@ -76,7 +77,7 @@ pub(crate) fn commands(context: &mut Context<'_>) {
     let most = if fits.len() == needed.len() {
         format!("all {} series are warmed before the freeze", needed.len())
     } else {
-        let all_mib = needed.values().sum::<u64>() + 2_048 - ROOM_MIB;
+        let all_mib = needed.values().sum::<u64>() + WARM_MEMORY / (1 << 20) - ROOM_MIB;
         format!(
             "{} of {} series are warmed before the freeze, the others in the window ({} with `ffu run --warm-memory {}G`, which warms all of them \
              before)",
@@ -94,16 +95,12 @@ pub(crate) fn commands(context: &mut Context<'_>) {
         context
             .steps
             .iter()
-            .filter(|step| in_window(step.phase) && command(step).is_some())
+            .filter(|step| step.phase.is_in_window() && command(step).is_some())
             .count(),
         seconds(cold)
     );
     context.steps = steps;
     context.report.decisions.push(said);
-}
-
-fn in_window(phase: Phase) -> bool {
-    phase >= Phase::Freeze && phase <= Phase::Deploy
 }
 
 fn command(step: &Step) -> Option<&CommandAction> {
@@ -122,7 +119,7 @@ fn estimate(
     fits: &BTreeSet<usize>,
     imported: &mut BTreeSet<(usize, String)>,
 ) -> Option<u64> {
-    let action = command(step).filter(|_| in_window(step.phase))?;
+    let action = command(step).filter(|_| step.phase.is_in_window())?;
     if idle {
         return Some(ASKED_MS);
     }
@@ -149,7 +146,7 @@ fn memory(context: &Context<'_>) -> BTreeMap<usize, u64> {
     for action in context
         .steps
         .iter()
-        .filter(|step| in_window(step.phase))
+        .filter(|step| step.phase.is_in_window())
         .filter_map(command)
     {
         if let Some(at) = place(context, &action.series) {
@@ -174,7 +171,7 @@ fn idle(context: &Context<'_>) -> BTreeSet<usize> {
         let Some(action) = command(step) else { continue };
         let place = |expected: &ffu_model::step::ExpectedHeads| (expected.database.clone(), expected.name.clone());
         if let Some(NoOp::Heads(expected)) = &action.no_op
-            && in_window(step.phase)
+            && step.phase.is_in_window()
             && !expected.is_empty()
             && expected.iter().all(|one| heads.get(&place(one)) == Some(&one.versions))
         {

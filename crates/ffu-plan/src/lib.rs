@@ -47,9 +47,7 @@ pub fn plan(cloud: &Cloud, catalog: &Catalog, target: &Series, policy: &Policy) 
 
 fn seal(mut context: Context<'_>) -> Result<Plan, PlanError> {
     expected::commands(&mut context);
-    let order = schedule(&context.steps, context.policy.parallel, |phase| {
-        phase >= Phase::Freeze && phase <= Phase::Deploy
-    });
+    let order = schedule(&context.steps, context.policy.parallel, Phase::is_in_window);
     context.report.window_ms = order.length_ms;
     context.report.critical_path = order.critical_path;
     context.report.waits_for = context

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ffu_model::plan::Plan;
 use ffu_model::rehearsal::{MeasuredEstimates, REHEARSAL_FORMAT, Rehearsal, action_digest, cloud_digest};
-use ffu_model::{DatabaseKey, Phase, Step};
+use ffu_model::{DatabaseKey, Phase};
 
 use crate::error::PlanError;
 use crate::expected;
@@ -54,7 +54,6 @@ pub fn estimate_from(plan: &mut Plan, rehearsal: &Rehearsal) -> Result<(), PlanE
         .filter(|step| step.result.is_good())
         .map(|step| ((step.id.as_str(), step.action.as_str()), step.ms))
         .collect();
-    let in_window = |step: &Step| step.phase >= Phase::Freeze && step.phase <= Phase::Deploy;
     let mut estimates = MeasuredEstimates {
         rehearsed: rehearsal.begun,
         plan: rehearsal.plan.clone(),
@@ -70,7 +69,7 @@ pub fn estimate_from(plan: &mut Plan, rehearsal: &Rehearsal) -> Result<(), PlanE
         if let Some(ms) = found {
             step.estimate_ms = ms;
         }
-        if in_window(step) {
+        if step.phase.is_in_window() {
             estimates.window_steps += 1;
             estimates.estimated_ms += step.estimate_ms;
             if found.is_some() {
@@ -79,9 +78,7 @@ pub fn estimate_from(plan: &mut Plan, rehearsal: &Rehearsal) -> Result<(), PlanE
             }
         }
     }
-    let order = schedule(&plan.steps, plan.policy.parallel, |phase| {
-        phase >= Phase::Freeze && phase <= Phase::Deploy
-    });
+    let order = schedule(&plan.steps, plan.policy.parallel, Phase::is_in_window);
     plan.report.window_ms = order.length_ms;
     plan.report.critical_path = order.critical_path;
     plan.report.measured = Some(estimates);

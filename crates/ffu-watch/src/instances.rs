@@ -16,8 +16,7 @@ mod moment;
 pub(crate) use asking::Asking;
 pub use asking::Reading;
 
-/// A row as a database hands it over.
-pub type Row = Vec<Option<String>>;
+use crate::Row;
 
 /// Uuids in one query: it stays below 4096 bytes.
 const AT_ONCE: usize = 80;
@@ -63,7 +62,7 @@ pub struct RowError {
     what: String,
 }
 
-/// Whether a text is a uuid as nova writes them. Nothing else goes into a query.
+/// Whether a text is a uuid as nova and the kernel write them. Nothing else goes into a query.
 pub fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(place, byte)| match place {

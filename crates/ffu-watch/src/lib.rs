@@ -23,6 +23,9 @@ pub use error::WatchError;
 
 use ffu_model::watch::{Fate, Notice};
 
+/// A row as a database hands it over.
+pub type Row = Vec<Option<String>>;
+
 /// One thing that the watch saw: what records hold and tallies take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {

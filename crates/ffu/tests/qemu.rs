@@ -11,9 +11,8 @@ mod watch;
 
 use std::path::PathBuf;
 
-use camino::Utf8PathBuf;
 use common::Scratch;
-use ffu_lab::dataplane::{DataPlane, Machine, parts_in};
+use ffu_lab::dataplane::{DataPlane, Switch};
 use ffu_model::watch::{Budget, Budgets, OnBreach, Targets};
 use planes::Plane;
 use serde_json::Value;
@@ -21,22 +20,8 @@ use watch::{Watch, sleep, until};
 
 /// Four guests of this program, the first a machine; `None`, loudly, where that cannot be.
 fn up(place: &Plane) -> Option<DataPlane> {
-    let cache = std::env::var("XDG_CACHE_HOME").ok().filter(|value| !value.is_empty());
-    let cache = cache.map_or_else(
-        || PathBuf::from(std::env::var("HOME").unwrap()).join(".cache"),
-        PathBuf::from,
-    );
-    let machine = Machine::new(parts_in(&Utf8PathBuf::from_path_buf(cache.join("ffu")).unwrap()));
-    if !planes::possible() {
-        return None;
-    }
-    if let Err(error) = machine.check() {
-        eprintln!("SKIPPED, NOTHING WAS TESTED: {error}");
-        return None;
-    }
-    let mut spec = planes::four();
+    let mut spec = planes::with_machine(Switch::Bridge)?;
     spec.program = vec![env!("CARGO_BIN_EXE_ffu").to_owned(), "lab-guest".to_owned()];
-    spec.guests[0].machine = Some(machine);
     Some(DataPlane::up(spec, &place.dir).unwrap())
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ffu_model::Series;
+use ffu_model::warm::WARM_MEMORY_FOR_COMMANDS;
 
 use super::cold::Cold;
 use super::memory;
@@ -11,8 +12,6 @@ use super::pool::{Entry, Place, Programs, Shared};
 use super::tree::{COMMON, Tree};
 use crate::command::HopEnv;
 
-/// Kept free of the budget for what runs: the pages that commands write to, or plain processes in their stead.
-const FOR_COMMANDS: u64 = 256 << 20;
 /// What a series is thought to take before one has been weighed; seven projects took 250 to 420 MiB.
 const FIRST_GUESS: u64 = 420 << 20;
 
@@ -130,7 +129,7 @@ fn next(shared: &Shared) -> Option<(Arc<HopEnv>, Vec<Programs>)> {
 /// Bytes that are used up: this process, every tree, and what commands are going to want.
 fn used(entries: &[Entry]) -> u64 {
     let trees: u64 = entries.iter().filter_map(Entry::tree).map(|tree| tree.memory()).sum();
-    FOR_COMMANDS + memory::pss(std::process::id().cast_signed()) + trees
+    WARM_MEMORY_FOR_COMMANDS + memory::pss(std::process::id().cast_signed()) + trees
 }
 
 fn over_budget(shared: &Shared, series: &Series, needed: u64, free: u64) -> Cold {

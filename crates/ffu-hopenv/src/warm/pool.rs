@@ -15,8 +15,6 @@ use super::keeper::keep_warm;
 use super::tree::{Node, Tree};
 use crate::command::{HopEnv, ProjectCommand, RunError};
 
-/// Bytes that `ffu` and all its warm processes may take together, by PSS.
-pub const DEFAULT_BUDGET: u64 = 2 << 30;
 /// A command waits so long for a project that is being warmed; a plain start would want the same processor time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -151,7 +149,7 @@ impl Shared {
 }
 
 impl WarmPool {
-    /// A pool whose processes and this one together take no more than `budget` bytes; [`DEFAULT_BUDGET`] is meant for a
+    /// A pool whose processes and this one together take no more than `budget` bytes; [`ffu_model::warm::WARM_MEMORY`] is meant for a
     /// control-plane node.
     ///
     /// # Errors

@@ -196,12 +196,7 @@ pub fn heal(plane: &DataPlane) -> Result<(), DataPlaneError> {
         })?;
         (0..spec.guests.len()).try_for_each(|at| link(&fabric, &wiring::port(at), true, cutting(plane)))
     })?;
-    for (at, _) in spec
-        .guests
-        .iter()
-        .enumerate()
-        .filter(|(_, guest)| guest.machine.is_none())
-    {
+    for (at, _) in spec.spaces() {
         in_namespace(&names.guest(at), || acts::unlose().and_then(|()| latency::lead_past()))?;
     }
     plane.start_guests()

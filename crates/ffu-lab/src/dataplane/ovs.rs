@@ -88,12 +88,7 @@ impl DataPlane {
         }
         // What the outside sends is passed on by the router as it comes.
         off(&names.outside(), "eth0")?;
-        let mut spaces = spec
-            .guests
-            .iter()
-            .enumerate()
-            .filter(|(_, guest)| guest.machine.is_none());
-        spaces.try_for_each(|(at, _)| off(&names.guest(at), "eth0"))
+        spec.spaces().try_for_each(|(at, _)| off(&names.guest(at), "eth0"))
     }
 
     fn start_server(&self, name: &str, arguments: &[&str]) -> Result<(), DataPlaneError> {

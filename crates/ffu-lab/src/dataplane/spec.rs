@@ -118,6 +118,14 @@ impl Spec {
         self.guests.iter().filter_map(|guest| guest.machine.as_ref())
     }
 
+    /// Its guests that are namespaces, with their places.
+    pub(crate) fn spaces(&self) -> impl Iterator<Item = (usize, &GuestSpec)> {
+        self.guests
+            .iter()
+            .enumerate()
+            .filter(|(_, guest)| guest.machine.is_none())
+    }
+
     /// Checks it: everything that is built relies on it.
     ///
     /// # Errors

@@ -56,12 +56,7 @@ impl Names {
     pub(crate) fn all(&self, spec: &Spec) -> Vec<String> {
         let mut names = vec![self.outside(), self.router(), self.fabric()];
         names.extend((0..spec.networks.len()).map(|at| self.inside(at)));
-        let guests = spec
-            .guests
-            .iter()
-            .enumerate()
-            .filter(|(_, guest)| guest.machine.is_none());
-        names.extend(guests.map(|(at, _)| self.guest(at)));
+        names.extend(spec.spaces().map(|(at, _)| self.guest(at)));
         names
     }
 }
@@ -155,12 +150,7 @@ pub(crate) fn scripts(spec: &Spec, names: &Names) -> Vec<Script> {
         }
     }
     // A machine sets its own card up.
-    let spaces = spec
-        .guests
-        .iter()
-        .enumerate()
-        .filter(|(_, guest)| guest.machine.is_none());
-    for (at, guest) in spaces {
+    for (at, guest) in spec.spaces() {
         if let Some(subnet) = spec.subnet_of(guest) {
             let known = neighbours_of(spec, at);
             let known = known.iter().map(|(address, mac)| neighbour(*address, mac, "eth0"));

@@ -12,18 +12,50 @@ use camino::{Utf8Path, Utf8PathBuf};
 use ffu_hosts::StopFlag;
 use ffu_lab::dataplane::fault::{Fault, Injected, inject};
 use ffu_lab::dataplane::{
-    Cidr, DataPlane, DataPlaneError, ECHO_PORT, External, GuestSpec, HTTP_PORT, NetworkSpec, Spec, Subnet, Switch,
-    in_namespace,
+    Cidr, DataPlane, DataPlaneError, ECHO_PORT, External, GuestSpec, HTTP_PORT, Machine, NetworkSpec, Spec, Subnet,
+    Switch, in_namespace, parts_in,
 };
 use nix::time::{ClockId, clock_gettime};
 
 /// False, loudly, where the kernel would refuse.
 pub fn possible() -> bool {
-    let refused = ffu_lab::dataplane::check_possible(Switch::Bridge).err();
-    if let Some(error) = &refused {
-        let _ = writeln!(std::io::stderr(), "SKIPPED, NOTHING WAS TESTED: {error}");
+    possible_with(Switch::Bridge)
+}
+
+/// As [`possible`], with networks of this kind.
+pub fn possible_with(switch: Switch) -> bool {
+    or_skip(ffu_lab::dataplane::check_possible(switch)).is_some()
+}
+
+fn or_skip<T>(outcome: Result<T, DataPlaneError>) -> Option<T> {
+    let said = |error| writeln!(std::io::stderr(), "SKIPPED, NOTHING WAS TESTED: {error}");
+    outcome.map_err(said).ok()
+}
+
+/// Four guests, the first of which is a machine; `None`, loudly, where that cannot be.
+pub fn with_machine(switch: Switch) -> Option<Spec> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let cache = variable("XDG_CACHE_HOME").unwrap_or_else(|| variable("HOME").unwrap() + "/.cache");
+    let machine = Machine::new(parts_in(&Utf8PathBuf::from(cache).join("ffu")));
+    if !possible_with(switch) {
+        return None;
     }
-    refused.is_none()
+    or_skip(machine.check())?;
+    let mut spec = four();
+    spec.switch = switch;
+    spec.guests[0].machine = Some(machine);
+    Some(spec)
+}
+
+/// Guests of two networks are reached at their own addresses, at the switch.
+pub fn fixed_addresses(plane: &DataPlane) {
+    for (network, to) in [("red", "10.1.3.4"), ("blue", "10.2.0.5")] {
+        in_namespace(&plane.inside(network).unwrap(), || {
+            everything(address(to));
+            Ok(())
+        })
+        .unwrap();
+    }
 }
 
 /// What every test binary with a data plane has as its test `guest_program`: the guest's process is this binary again.

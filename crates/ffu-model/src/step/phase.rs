@@ -49,6 +49,11 @@ impl Phase {
         }
     }
 
+    /// Whether the control plane is down in it: from the first API stopped to the target answering.
+    pub fn is_in_window(self) -> bool {
+        (Phase::Freeze..=Phase::Deploy).contains(&self)
+    }
+
     /// Whether the phase belongs to `ffu accept`, after the operator's judgement.
     pub fn is_after_acceptance(self) -> bool {
         self >= Phase::Release

@@ -26,6 +26,8 @@ use std::net::IpAddr;
 
 use ffu_model::watch::{Probe, Target, Targets, Vantage, Workload};
 
+use crate::Row;
+
 /// Floating IPs with the port they lead to; Ocata to 2026.2, database of neutron.
 pub const FLOATING_IPS: &str = "SELECT f.id, f.floating_ip_address, f.project_id, f.status, x.id, x.name, n.id, n.name, p.device_owner, \
      p.device_id, b.host, b.vnic_type FROM floatingips f JOIN networks x ON x.id = f.floating_network_id LEFT JOIN ports p ON p.id = f.fixed_port_id \
@@ -46,9 +48,6 @@ pub const INSTANCE_PORTS: &str = "SELECT p.id, a.ip_address, p.project_id, p.sta
 
 pub use error::NeutronError;
 pub use vantage::NetworkVantage;
-
-/// A row as a database hands it over.
-pub type Row = Vec<Option<String>>;
 
 /// The rows of the three queries.
 #[derive(Clone, Debug, Default)]

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
 
+use crate::instances::is_uuid;
+
 /// How long connecting may take, and how long the whole question. Short: nothing gives it up earlier.
 const PATIENCE: Duration = Duration::from_secs(1);
 const LONGEST_ANSWER: usize = 16 << 10;
@@ -76,7 +78,7 @@ fn said(answer: &[u8]) -> Option<String> {
     let is_good = words.next()?.starts_with("HTTP/1.") && words.next()? == "200";
     let body: serde_json::Value = serde_json::from_str(body).ok().filter(|_| is_good)?;
     let value = body.get("boot_id")?.as_str()?;
-    super::identity::is_uuid(value).then(|| value.to_owned())
+    is_uuid(value).then(|| value.to_owned())
 }
 
 #[cfg(test)]

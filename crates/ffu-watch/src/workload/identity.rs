@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::http;
+use crate::instances::is_uuid;
 use crate::ssh;
 
 /// The value of a workload that is not there any more.
@@ -183,10 +184,6 @@ fn domain_value(answer: &str, uri: &str, domain: &str) -> Option<String> {
         Some(process) => Some(format!("id {id} {process}")),
         None => Some(format!("id {id} {}", boot_id()?)),
     }
-}
-
-pub(super) fn is_uuid(text: &str) -> bool {
-    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// What a command says on its output, trimmed; `None` if it fails, or takes too long.

@@ -6,7 +6,7 @@ use ffu_discover::Options;
 use ffu_model::{Cloud, Series, Severity};
 use serde_json::json;
 
-use crate::cli::DiscoverArguments;
+use crate::cli::runs::DiscoverArguments;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;

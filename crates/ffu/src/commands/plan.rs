@@ -7,7 +7,7 @@ use ffu_model::{Phase, Severity};
 use ffu_report::milliseconds;
 use serde_json::json;
 
-use crate::cli::{CheckpointChoice, ConfigurationChoice, LintArguments, PlanArguments};
+use crate::cli::runs::{CheckpointChoice, ConfigurationChoice, LintArguments, PlanArguments};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;

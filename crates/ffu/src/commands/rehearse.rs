@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::progress::Progress;
 use super::runs;
-use crate::cli::RehearseArguments;
+use crate::cli::runs::RehearseArguments;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -191,7 +191,7 @@ fn steps(
     };
     let mut world = World::new(&shadow.plan, &run, &places.catalog()?, places, stop)?;
     if !arguments.cold
-        && let Err(error) = world.keep_warm(&view, ffu_hopenv::DEFAULT_BUDGET)
+        && let Err(error) = world.keep_warm(&view, ffu_model::warm::WARM_MEMORY)
     {
         output.line(format!("commands are started as plain processes: {error}"));
     }

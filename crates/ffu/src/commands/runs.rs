@@ -12,7 +12,7 @@ use ffu_model::{Phase, Severity};
 use serde_json::json;
 
 use super::progress::Progress;
-use crate::cli::{Manner, ResumeArguments, RollbackArguments, RunArguments, RunChoice};
+use crate::cli::runs::{Manner, ResumeArguments, RollbackArguments, RunArguments, RunChoice};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Output};

@@ -7,7 +7,7 @@ use ffu_model::event::RunState;
 use ffu_model::{Phase, Plan};
 use serde_json::json;
 
-use crate::cli::{ReportArguments, StatusArguments};
+use crate::cli::runs::{ReportArguments, StatusArguments};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test binary uses a part of it
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -109,4 +110,17 @@ pub fn remarks(seen: &Value) -> String {
 
 pub fn now() -> u64 {
     ffu_watch::clock::now()
+}
+
+/// Outages as a report has them are these, made between two instants each: begin and end are off by `slack` at most.
+#[track_caller]
+pub fn found_as_made(outages: &Value, truth: Vec<(Range<u64>, Range<u64>)>, slack: u64) {
+    let outages = outages.as_array().unwrap();
+    assert_eq!(outages.len(), truth.len(), "{outages:?}");
+    let near =
+        |made: &Range<u64>, found: &Value| (made.start - slack..made.end + slack).contains(&found.as_u64().unwrap());
+    for (outage, (begin, end)) in outages.iter().zip(truth) {
+        assert!(near(&begin, &outage["begin"]), "{begin:?} {outage}");
+        assert!(near(&end, &outage["end"]), "{end:?} {outage}");
+    }
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use common::{Ran, Scratch, text};
 use nix::sys::signal::{Signal, kill};
-use watch::{MS, Watch, now, remarks, sleep, until};
+use watch::{MS, Watch, found_as_made, now, remarks, sleep, until};
 
 /// Targets on the loopback interface, each an address of its own.
 fn targets(scratch: &Scratch, count: usize, interval_ms: u32) -> PathBuf {

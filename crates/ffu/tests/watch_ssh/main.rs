@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use common::text;
 use far::{Far, GUEST, RACK};
 use nix::sys::signal::{Signal, kill};
-use watch::{MS, Watch, now, remarks, sleep, until};
+use watch::{MS, Watch, found_as_made, now, remarks, sleep, until};
 
 const FFU: &str = env!("CARGO_BIN_EXE_ffu");
 
@@ -58,21 +58,9 @@ fn an_outage_that_only_the_far_host_sees_has_its_begin_and_end() {
     }
     let (code, seen) = watch.end();
     assert_eq!(code, 4, "a budget was exceeded: {}", remarks(&seen));
-    let outages = seen["targets"][0]["outages"].as_array().unwrap();
-    assert_eq!(outages.len(), truth.len(), "{outages:?}");
     // One interval; half of one if the prober is late; the clocks' distance is known to half of the fastest answer's way.
     let slack = 50 * MS + 25 * MS + 5 * MS;
-    for (outage, (begin, end)) in outages.iter().zip(truth) {
-        let found = (outage["begin"].as_u64().unwrap(), outage["end"].as_u64().unwrap());
-        assert!(
-            (begin.start - slack..begin.end + slack).contains(&found.0),
-            "{begin:?} {outage}"
-        );
-        assert!(
-            (end.start - slack..end.end + slack).contains(&found.1),
-            "{end:?} {outage}"
-        );
-    }
+    found_as_made(&seen["targets"][0]["outages"], truth, slack);
     // The record read again says the same.
     let replayed = far
         .scratch
