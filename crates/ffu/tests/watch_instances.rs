@@ -175,7 +175,7 @@ fn instances_that_change_by_themselves_are_told_by_a_watch_of_its_own() {
     lab.scratch
         .ffu(&blind)
         .exits(0)
-        .says("give --cloud FILE")
+        .says("a watch by itself has them from --cloud FILE")
         .says("budget zero loss beyond noise (every target)");
 
     // Targets that are made from neutron's database name their instances.
