@@ -52,6 +52,24 @@ const PROGRAMS: &[(&str, &str)] = &[
         "connects",
         "import socket\nheld = socket.socketpair()\ndef main():\n    return 3\n",
     ),
+    (
+        "ends",
+        "import atexit, enum, gzip, os, sys, tempfile, threading, time, weakref\nclass Held(object):\n    pass\nheld = []\n\
+         class Code(enum.IntEnum):\n    WARNING = 1\n\
+         class Connection(object):\n    def __del__(self):\n        os.write(1, b'torn down\\n')\n\
+         Connection.__module__ = 'pymysql.connections'\n\
+         def late():\n    time.sleep(0.3)\n    print('a thread that nobody waited for')\n\
+         def main():\n    where, how = sys.argv[-1].split()\n    kept = Held()\n    held.append(kept)\n    \
+         weakref.finalize(kept, print, 'finalized')\n    held.append(Connection())\n    \
+         file = open(where, 'w')\n    held.append(file)\n    file.write('never closed')\n    \
+         if how == 'temporary':\n        held.append(tempfile.NamedTemporaryFile(dir=os.path.dirname(where)))\n    \
+         if how == 'packed':\n        held.append(gzip.open(where + '.gz', 'wt'))\n        held[-1].write('never closed')\n    \
+         atexit.register(lambda: print('first registered'))\n    atexit.register(lambda: 1 // 0)\n    \
+         atexit.register(lambda: sys.stdout.write('half a line'))\n    threading.Thread(target=late).start()\n    \
+         if how == 'closes':\n        sys.stdout.close()\n    \
+         if how == 'raises':\n        raise ValueError('as asked')\n    \
+         return {'code': 3, 'none': None, 'large': 259, 'text': 'words', 'true': True,\n            'check': Code.WARNING}.get(how)\n",
+    ),
     ("fails", "raise ImportError('not here')\n"),
     ("leaves", "import sys\nsys.exit('not today')\n"),
 ];
@@ -161,6 +179,58 @@ fn is_gone(pid: i32) -> bool {
 }
 
 const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_fork_ends_as_the_plain_process_does() {
+    let world = World::new();
+    let pool = world.pool(WARM_MEMORY, &["ends"]);
+    // Where a function was in memory.
+    let places = regex::Regex::new(" at 0x[0-9a-f]+").unwrap();
+    let packed = Utf8PathBuf::from(format!("{}.gz", world.effect()));
+    // Which of them end without being taken apart: then a destructor that does no more than the kernel is not run.
+    for (how, quick) in [
+        ("code", true),
+        ("none", true),
+        ("large", true),
+        ("raises", true),
+        ("true", true),
+        // Of oslo.upgradecheck.
+        ("check", true),
+        ("text", false),
+        ("closes", false),
+        ("temporary", false),
+        ("packed", false),
+    ] {
+        let argument = format!("{} {how}", world.effect());
+        let ends = |pool: Option<&WarmPool>| {
+            let _ = fs::remove_file(world.effect());
+            let _ = fs::remove_file(&packed);
+            let (ran, text) = world.run(pool, "ends", &argument, LONG).unwrap();
+            let text = places.replace_all(&text, "").into_owned();
+            let torn = text.contains("torn down");
+            let text = text.replace("torn down\n", "");
+            let written = fs::read_to_string(world.effect()).unwrap();
+            // The time of its making is in it.
+            let packed = fs::read(&packed).map_or(Vec::new(), |bytes| bytes[8..].to_vec());
+            let names = fs::read_dir(&world.place.root)
+                .unwrap()
+                .flatten()
+                .map(|file| file.file_name());
+            let left = names.filter(|name| name.to_string_lossy().starts_with("tmp")).count();
+            (
+                ran.cold.is_none(),
+                torn,
+                (ran.finished.exit, text, written, packed, left),
+            )
+        };
+        let ((_, plain_torn, plain), (warm, torn, fork)) = (ends(None), ends(Some(&pool)));
+        assert!(warm, "{how}");
+        assert_eq!(fork, plain, "{how}");
+        assert_eq!((plain_torn, torn), (true, !quick), "{how}");
+        assert_eq!((plain.2.as_str(), plain.4), ("never closed", 0));
+        assert_eq!(plain.3.len() > 20, how == "packed");
+    }
+}
 
 #[test]
 fn a_fork_is_what_the_plain_process_is() {

@@ -23,8 +23,9 @@ import _socket
 
 VERSION = 1
 # A project may replace these when it monkey-patches; a node must not land in an event loop.
-fork, read, write, waitpid, sleep, exit_now = os.fork, os.read, os.write, os.waitpid, time.sleep, os._exit
+fork, read, write, waitpid, sleep = os.fork, os.read, os.write, os.waitpid, time.sleep
 PY2 = sys.version_info[0] == 2
+THRESHOLD = gc.get_threshold()
 # Links stand where no program looks for its own descriptors.
 HIGH = 200
 LOCK_PATIENCE = 2.0
@@ -267,9 +268,7 @@ class Node(object):
         except Exception as error:
             self.link.hello(failed=('%s: %s' % (type(error).__name__, error))[:500])
             exit_now(0)
-        gc.collect()
-        if hasattr(gc, 'freeze'):
-            gc.freeze()
+        freeze()
         patcher = sys.modules.get('eventlet.patcher')
         patched = bool(patcher and patcher.already_patched)
         self.link.hello(patched=patched, printed=self.printed[:100000].decode('latin-1'), holds=sorted(self.programs))
@@ -277,6 +276,9 @@ class Node(object):
     def load(self, request):
         printed = self.libc.memory_file()
         point(printed, 1, 2)
+        # What is imported stays: to look through it for garbage again and again is up to two fifths of the work.
+        usual = gc.get_threshold()
+        gc.set_threshold(0)
         try:
             for module in request.get('modules', []):
                 try:
@@ -316,6 +318,8 @@ class Node(object):
                     break
                 self.printed += data
             os.close(printed)
+            if gc.get_threshold()[0] == 0:
+                gc.set_threshold(*usual)
 
     def check(self):
         """Nothing that a fork must not share: threads, connections, event queues, open files."""
@@ -406,6 +410,10 @@ def freshen():
     if hubs is not None and hasattr(getattr(hubs, '_threadlocal', None), 'hub'):
         # Its queue of events would be shared with every other command; oslo.service does the same after a fork.
         hubs.use_hub()
+    if gc.get_threshold() == THRESHOLD:
+        # The interpreter's own, made for programs that run long, takes a quarter of a short command's time. Garbage in cycles is
+        # still found: some megabytes of it at most wait for that.
+        gc.set_threshold(50000, *THRESHOLD[1:])
     # stevedore keeps a cache of entry points under HOME.
     cache = sys.modules.get('stevedore._cache')
     kept = getattr(cache, '_c', None)
@@ -451,19 +459,26 @@ def main():
     ARGUMENTS.become([program.path] + arguments)
     try:
         exec(program.whole, space)
-        ENDED.append(0)
+        code = 0
     except SystemExit as error:
-        ENDED.append(code_of(error.code))
-        raise
+        code = code_of(error.code)
+        if error.code is not None and not isinstance(error.code, int):
+            # The interpreter prints it.
+            ENDED.append(code)
+            melt()
+            raise
     except KeyboardInterrupt:
+        melt()
         raise
     except BaseException:
         kind, value, trace = sys.exc_info()
         # Without this file's own frame it is the traceback of a plain run.
         trace = trace.tb_next
         sys.excepthook(kind, value if PY2 else value.with_traceback(trace), trace)
-        ENDED.append(1)
-        sys.exit(1)
+        code = 1
+    ENDED.append(code)
+    leave(code)
+    sys.exit(code)
 
 
 main()
