@@ -70,6 +70,10 @@ const PROGRAMS: &[(&str, &str)] = &[
          if how == 'raises':\n        raise ValueError('as asked')\n    \
          return {'code': 3, 'none': None, 'large': 259, 'text': 'words', 'true': True,\n            'check': Code.WARNING}.get(how)\n",
     ),
+    (
+        "heavy",
+        "held = bytearray(b'x') * (500 << 20)\ndef main():\n    return 3\n",
+    ),
     ("fails", "raise ImportError('not here')\n"),
     ("leaves", "import sys\nsys.exit('not today')\n"),
 ];
@@ -319,6 +323,25 @@ fn a_budget_that_is_too_small_warms_nothing() {
     assert_eq!(ran.finished.exit, Exit::Code(0));
     let cold = ran.cold.unwrap().to_string();
     assert!(cold.contains("of the budget of 300 MiB"), "{cold}");
+}
+
+#[test]
+fn a_series_heavier_than_thought_makes_room_and_waits_for_it() {
+    let world = World::new();
+    let pool = world.pool(720 << 20, &["heavy"]);
+    let seen = || pool.series().swap_remove(0);
+    let deadline = std::time::Instant::now() + LONG;
+    while !seen().waits_for_room && std::time::Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let after = seen();
+    assert!(after.waits_for_room && after.warmed_in.is_some(), "{after:?}");
+    assert_eq!((after.memory, after.cold.len()), (0, 0));
+    // Alone in the pool it will never have the room: then the command runs plain.
+    let (ran, _) = world.run(Some(&pool), "heavy", "", LONG).unwrap();
+    assert_eq!(ran.finished.exit, Exit::Code(3));
+    let cold = ran.cold.unwrap().to_string();
+    assert!(cold.contains("of the budget of 720 MiB"), "{cold}");
 }
 
 #[test]

@@ -141,16 +141,16 @@ fn over_budget(shared: &Shared, series: &Series, needed: u64, free: u64) -> Cold
     }
 }
 
-/// What turned out heavier than was thought makes room again, the furthest ahead first.
+/// What turned out heavier than was thought makes room again, the furthest ahead first. It is weighed now, and will be warmed when there
+/// is room for that.
 fn shed(shared: &Shared) {
     let mut entries = shared.lock();
     while used(&entries) > shared.budget {
         let Some(entry) = entries.iter_mut().rev().find(|entry| entry.can_go()) else {
             break;
         };
-        let cold = over_budget(shared, entry.series(), entry.weight, 0);
-        entry.cold.push((None, cold));
-        entry.place = Place::Over;
+        entry.place = Place::Queued;
+        entry.waits_for_room = true;
     }
     drop(entries);
     shared.changed.notify_all();

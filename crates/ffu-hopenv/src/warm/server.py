@@ -276,9 +276,6 @@ class Node(object):
     def load(self, request):
         printed = self.libc.memory_file()
         point(printed, 1, 2)
-        # What is imported stays: to look through it for garbage again and again is up to two fifths of the work.
-        usual = gc.get_threshold()
-        gc.set_threshold(0)
         try:
             for module in request.get('modules', []):
                 try:
@@ -318,8 +315,6 @@ class Node(object):
                     break
                 self.printed += data
             os.close(printed)
-            if gc.get_threshold()[0] == 0:
-                gc.set_threshold(*usual)
 
     def check(self):
         """Nothing that a fork must not share: threads, connections, event queues, open files."""
