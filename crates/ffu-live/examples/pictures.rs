@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use browser::{Browser, Result};
 use ffu_live::server::{Access, serve};
+use serde_json::json;
 
 fn main() -> Result<()> {
     let directory = std::env::args().nth(1).ok_or("say where the pictures go")?;
@@ -35,12 +36,12 @@ fn main() -> Result<()> {
     ];
     for (name, width, height, path, ready) in shots {
         let mut browser = Browser::start(program, width, height)?;
-        browser.scheme(std::env::var("SCHEME").as_deref().unwrap_or("light"))?;
+        scheme(&mut browser, std::env::var("SCHEME").as_deref().unwrap_or("light"))?;
         browser.open(&format!("{}{path}", server.url()))?;
         browser.wait("location.protocol === 'http:'")?;
         browser.wait(ready)?;
         let file = Path::new(&directory).join(format!("{name}.png"));
-        fs::write(&file, decoded(&browser.picture()?)?)?;
+        fs::write(&file, decoded(&picture(&mut browser)?)?)?;
         println!("{}: {} bytes", file.display(), fs::metadata(&file)?.len());
     }
     Ok(())
@@ -59,4 +60,17 @@ fn decoded(text: &str) -> Result<Vec<u8>> {
     let output = child.wait_with_output()?;
     writer.join().map_err(|_| "the writer panicked")??;
     Ok(output.stdout)
+}
+
+/// Light or dark.
+fn scheme(browser: &mut Browser, scheme: &str) -> Result<()> {
+    let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+    browser.call("Emulation.setEmulatedMedia", features).map(|_| ())
+}
+
+/// What is seen, as a PNG in base64.
+fn picture(browser: &mut Browser) -> Result<String> {
+    let format = json!({ "format": "png", "optimizeForSpeed": false });
+    let answer = browser.call("Page.captureScreenshot", format)?;
+    Ok(answer["data"].as_str().ok_or("no picture")?.to_owned())
 }

@@ -150,7 +150,6 @@ fn shed(shared: &Shared) {
             break;
         };
         entry.place = Place::Queued;
-        entry.waits_for_room = true;
     }
     drop(entries);
     shared.changed.notify_all();

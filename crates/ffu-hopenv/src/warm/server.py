@@ -406,7 +406,7 @@ def freshen():
         # Its queue of events would be shared with every other command; oslo.service does the same after a fork.
         hubs.use_hub()
     if gc.get_threshold() == THRESHOLD:
-        # The interpreter's own, made for programs that run long, takes a quarter of a short command's time. Garbage in cycles is
+        # The interpreter's own, made for programs that run long, takes a good part of a short command's time. Garbage in cycles is
         # still found: some megabytes of it at most wait for that.
         gc.set_threshold(50000, *THRESHOLD[1:])
     # stevedore keeps a cache of entry points under HOME.

@@ -1,5 +1,4 @@
 //! Headless Chromium over its debugging pipe: for tests of the page in a real browser, and for pictures.
-#![allow(dead_code)] // Each user needs some of it.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -125,12 +124,6 @@ impl Browser {
         self.call("Emulation.setDeviceMetricsOverride", size).map(|_| ())
     }
 
-    /// Light or dark.
-    pub fn scheme(&mut self, scheme: &str) -> Result<()> {
-        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.call("Emulation.setEmulatedMedia", features).map(|_| ())
-    }
-
     /// Opens an address.
     pub fn open(&mut self, url: &str) -> Result<()> {
         self.call("Page.navigate", json!({ "url": url })).map(|_| ())
@@ -157,25 +150,6 @@ impl Browser {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
-    }
-
-    /// Presses a key where the focus is.
-    pub fn press(&mut self, key: &str, code: u32) -> Result<()> {
-        let text = if key == "Enter" { "\r" } else { "" };
-        for kind in ["keyDown", "keyUp"] {
-            let press = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text });
-            self.call("Input.dispatchKeyEvent", press)?;
-        }
-        Ok(())
-    }
-
-    /// What is seen, as a PNG in base64.
-    pub fn picture(&mut self) -> Result<String> {
-        let answer = self.call(
-            "Page.captureScreenshot",
-            json!({ "format": "png", "optimizeForSpeed": false }),
-        )?;
-        Ok(answer["data"].as_str().ok_or("no picture")?.to_owned())
     }
 }
 
