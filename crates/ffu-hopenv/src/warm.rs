@@ -15,6 +15,7 @@ mod keeper;
 mod link;
 mod memory;
 mod pool;
+mod resting;
 mod tree;
 
 pub use cold::Cold;

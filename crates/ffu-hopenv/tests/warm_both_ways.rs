@@ -8,6 +8,7 @@ mod cloud;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use camino::Utf8Path;
 use cloud::{Cloud, SCHEMATA, difference, hop, open, programs, settle};
 use ffu_hopenv::{HopEnv, WarmPool};
 use ffu_hosts::StopFlag;
@@ -61,7 +62,7 @@ fn compare(pool: &WarmPool, new: &HopEnv, [warm, plain]: [&Cloud; 2], at: usize,
 #[test]
 fn every_series_that_waits_for_room_says_so() {
     let series = ["train", "2024.1", "2024.2"];
-    let pool = WarmPool::new(300 << 20).unwrap();
+    let pool = WarmPool::new(300 << 20, None).unwrap();
     for one in series {
         let environment = open(one);
         let wanted = programs(&environment);
@@ -75,7 +76,7 @@ fn every_series_that_waits_for_room_says_so() {
 
 /// A hop, or with no series to come from the first one of a cloud: on empty databases.
 fn both_ways(from: Option<&str>, to: &str) {
-    let pool = WarmPool::new(ffu_model::warm::WARM_MEMORY).unwrap();
+    let pool = WarmPool::new(ffu_model::warm::WARM_MEMORY, Some(Utf8Path::new(env!("CARGO_TARGET_TMPDIR")))).unwrap();
     for series in from.into_iter().chain([to]) {
         let environment = open(series);
         let wanted = programs(&environment);
@@ -89,7 +90,16 @@ fn both_ways(from: Option<&str>, to: &str) {
         plain.copy_of(&warm);
     }
     let settled = settle(&pool, new.series());
-    println!("{to}: {} MiB, warm in {:?}", settled.memory >> 20, settled.warmed_in);
+    println!(
+        "{to}: {} MiB and {} MiB in files, warm in {:?}",
+        settled.memory >> 20,
+        settled.rests >> 20,
+        settled.warmed_in
+    );
+    match &settled.stays {
+        None => assert!(settled.rests > settled.memory, "{settled:?}"),
+        Some(why) => assert!(why.contains("is in memory itself"), "{why}"),
+    }
     assert!(settled.cold.is_empty(), "{:?}", settled.cold);
     let found = Mutex::new(Found::default());
     let steps: Vec<Step> = hop(&new);

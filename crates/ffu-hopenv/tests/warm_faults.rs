@@ -107,7 +107,7 @@ impl World {
 
     /// Each program as a project of its own.
     fn pool(&self, budget: u64, programs: &[&str]) -> WarmPool {
-        let pool = WarmPool::new(budget).unwrap();
+        let pool = WarmPool::new(budget, None).unwrap();
         let wanted = programs.iter().map(|&name| Programs {
             project: name.to_owned(),
             programs: vec![name.to_owned()],
@@ -403,7 +403,7 @@ fn ffu_that_will_be_killed() {
     };
     let root = Utf8PathBuf::from(root);
     let store = ffu_hopenv::EnvStore::new(&root);
-    let pool = WarmPool::new(WARM_MEMORY).unwrap();
+    let pool = WarmPool::new(WARM_MEMORY, None).unwrap();
     let wanted = vec![Programs {
         project: "works".into(),
         programs: vec!["works".into()],

@@ -9,11 +9,21 @@ use ffu_model::warm::WARM_MEMORY_FOR_COMMANDS;
 use super::cold::Cold;
 use super::memory;
 use super::pool::{Entry, Place, Programs, Shared};
+use super::resting;
 use super::tree::{COMMON, Tree};
 use crate::command::HopEnv;
 
 /// What a series is thought to take before one has been weighed; seven projects took 250 to 420 MiB.
 const FIRST_GUESS: u64 = 420 << 20;
+/// What a project takes at most while it is imported, if its memory rests afterwards: nova's 120 MiB, and what it shares with the others.
+const PROJECT: u64 = 140 << 20;
+
+/// Projects that are imported at once.
+fn at_once() -> usize {
+    std::thread::available_parallelism()
+        .map_or(1, std::num::NonZero::get)
+        .min(4)
+}
 
 /// Until the pool closes.
 pub(super) fn keep_warm(shared: &Shared) {
@@ -22,7 +32,9 @@ pub(super) fn keep_warm(shared: &Shared) {
         let series = environment.series().clone();
         let fail =
             |project: Option<String>, cold: Cold| shared.change(&series, |entry| entry.cold.push((project, cold)));
-        let tree = match Tree::plant(&environment, COMMON, &|| shared.closes()) {
+        let objection = shared.rest.as_deref().and_then(resting::objection);
+        let rest = shared.rest.as_deref().filter(|_| objection.is_none());
+        let tree = match Tree::plant(&environment, COMMON, rest, &|| shared.closes()) {
             Ok(tree) => Arc::new(tree),
             Err(cold) => {
                 fail(None, cold);
@@ -35,12 +47,9 @@ pub(super) fn keep_warm(shared: &Shared) {
                 entry.place = Place::Warming(Some(Arc::clone(&tree)));
             }
         });
-        let at_once = std::thread::available_parallelism()
-            .map_or(1, std::num::NonZero::get)
-            .min(4);
         let queue = Mutex::new(wanted.iter());
         std::thread::scope(|scope| {
-            for _ in 0..at_once {
+            for _ in 0..at_once() {
                 scope.spawn(|| {
                     loop {
                         let Some(one) = queue.lock().unwrap_or_else(PoisonError::into_inner).next() else {
@@ -54,13 +63,15 @@ pub(super) fn keep_warm(shared: &Shared) {
                 });
             }
         });
-        let weight = tree.memory();
+        let (weight, (rests, stays)) = (tree.memory(), tree.rests());
         shared.change(&series, |entry| {
             // It may have been retired meanwhile.
             if matches!(entry.place, Place::Warming(_)) {
                 entry.place = Place::Warm(tree);
                 entry.warmed_in = Some(begun.elapsed());
                 entry.weight = weight;
+                entry.rests = rests;
+                entry.stays = objection.or(stays);
             }
         });
         shed(shared);
@@ -79,12 +90,7 @@ fn next(shared: &Shared) -> Option<(Arc<HopEnv>, Vec<Programs>)> {
             .position(|entry| entry.urgent && matches!(entry.place, Place::Queued));
         let first = entries.iter().position(|entry| matches!(entry.place, Place::Queued));
         if let Some(at) = urgent.or(first) {
-            let needed = entries
-                .iter()
-                .map(|entry| entry.weight)
-                .max()
-                .filter(|&most| most > 0)
-                .unwrap_or(FIRST_GUESS);
+            let needed = needed(shared, &entries);
             let free = shared.budget.saturating_sub(used(&entries));
             let fits = needed <= free;
             // Somebody waits: what is furthest ahead has to make room, else what was passed and not retired.
@@ -124,6 +130,16 @@ fn next(shared: &Shared) -> Option<(Arc<HopEnv>, Vec<Programs>)> {
         }
         entries = shared.wait(entries, Duration::from_secs(1));
     }
+}
+
+/// Bytes that warming one more series takes.
+fn needed(shared: &Shared, entries: &[Entry]) -> u64 {
+    let heaviest = entries.iter().map(|entry| entry.weight).max().filter(|&most| most > 0);
+    if shared.rest.is_some() && entries.iter().all(|entry| entry.stays.is_none()) {
+        let imported = PROJECT * u64::try_from(at_once()).unwrap_or(1);
+        return heaviest.unwrap_or_default().max(imported);
+    }
+    heaviest.unwrap_or(FIRST_GUESS)
 }
 
 /// Bytes that are used up: this process, every tree, and what commands are going to want.

@@ -35,6 +35,10 @@ pub(super) struct Said {
     pub printed: String,
     /// Programs that it has imported.
     pub holds: Vec<String>,
+    /// Bytes of its memory that rest in a file.
+    pub rests: Option<u64>,
+    /// Why its memory, or a part of it, does not rest although that was asked.
+    pub stays: Option<String>,
     /// A program that cannot be imported beside those before it; or `also`, when that printed something.
     pub spoilt: Option<String>,
     /// The child that was forked.

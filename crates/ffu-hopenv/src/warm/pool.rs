@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use ffu_hosts::{Finished, StopFlag, StopLevel};
 use ffu_model::Series;
 
@@ -43,6 +43,10 @@ pub struct SeriesWarmth {
     pub series: Series,
     /// Bytes by PSS, now; zero if nothing of it runs.
     pub memory: u64,
+    /// Bytes beside that which rest in files, for the kernel to read when they are wanted.
+    pub rests: u64,
+    /// Why its memory, or a part of it, does not rest although the pool was given a place for it.
+    pub stays: Option<String>,
     /// From the start of its interpreter until all its projects were warm; `None` before.
     pub warmed_in: Option<Duration>,
     /// It will be warmed when another one has made room.
@@ -64,6 +68,8 @@ pub(super) struct Shared {
     pub changed: Condvar,
     closing: AtomicBool,
     pub budget: u64,
+    /// Where the memory of what waits rests.
+    pub rest: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug)]
@@ -78,6 +84,8 @@ pub(super) struct Entry {
     pub warmed_in: Option<Duration>,
     pub cold: Vec<(Option<String>, Cold)>,
     pub weight: u64,
+    pub rests: u64,
+    pub stays: Option<String>,
 }
 
 #[derive(Debug)]
@@ -110,6 +118,8 @@ impl Entry {
         SeriesWarmth {
             series: self.series().clone(),
             memory: self.tree().map_or(0, |tree| tree.memory()),
+            rests: self.rests,
+            stays: self.stays.clone(),
             warmed_in: self.warmed_in,
             waits_for_room: self.waits_for_room,
             cold: self.cold.iter().map(|(_, cold)| cold.clone()).collect(),
@@ -150,16 +160,18 @@ impl Shared {
 
 impl WarmPool {
     /// A pool whose processes and this one together take no more than `budget` bytes; [`ffu_model::warm::WARM_MEMORY`] is meant for a
-    /// control-plane node.
+    /// control-plane node. `rest` is a directory for files without a name in which the memory of what waits rests, some 400 MiB a series: many
+    /// more series are warm then in the same budget. Without one, or if it will not do, the memory stays where it is.
     ///
     /// # Errors
     /// If there can be no more threads.
-    pub fn new(budget: u64) -> std::io::Result<WarmPool> {
+    pub fn new(budget: u64, rest: Option<&Utf8Path>) -> std::io::Result<WarmPool> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             changed: Condvar::new(),
             closing: AtomicBool::new(false),
             budget,
+            rest: rest.map(Utf8Path::to_owned),
         });
         let own = Arc::clone(&shared);
         // One thread for as long as the pool lives: the kernel ends a tree with the thread that planted it.
@@ -186,6 +198,8 @@ impl WarmPool {
                 warmed_in: None,
                 cold: Vec::new(),
                 weight: 0,
+                rests: 0,
+                stays: None,
             });
             entries.sort_by(|one, other| one.series().cmp(other.series()));
         }

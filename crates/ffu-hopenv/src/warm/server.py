@@ -6,11 +6,13 @@
 #
 # Every process here (a node) has one link to ffu, a connection to the abstract socket ("door") it was told of, and on it
 # one JSON object a line, both ways. A node does what it is asked:
-#   {"do": "node", "door": D, "modules": [...], "programs": [...], "also": [...]}   fork one that imports more
+#   {"do": "node", "door": D, "modules": [...], "programs": [...], "also": [...], "rest": DIR}   fork one that imports more, and
+#                                                                                  whose memory then rests in a file there, if asked
 #   {"do": "command", "door": D}                                                    fork one that will be a command
 #   {"do": "reap", "pid": P}                                                        say how a child ended
 # and ends when its link or its parent does. A command does not: only its process group ends it, as in a plain run.
 import atexit
+import binascii
 import errno
 import fcntl
 import gc
@@ -142,6 +144,16 @@ class Libc(object):
             raise Refused('no memfd_create here')
         return fd
 
+    def library(self, content):
+        """A shared library that is in no file."""
+        fd = self.memory_file()
+        try:
+            while content:
+                content = content[write(fd, content):]
+            return self.ctypes.CDLL('/proc/self/fd/%d' % fd)
+        finally:
+            os.close(fd)
+
 
 def point(source, *targets):
     for target in targets:
@@ -217,6 +229,11 @@ INHERITED = descriptors()
 class Node(object):
     def __init__(self, libc, link):
         self.libc, self.link = libc, link
+        # Loaded before anything is forked, so that it lies in the memory that all share.
+        try:
+            self.library, self.no_library = libc.library(binascii.unhexlify(REST_LIBRARY)), ''
+        except Exception as error:
+            self.library, self.no_library = None, '%s' % error
         self.programs = {}
         # What importing printed; a plain run prints it first, too.
         self.printed = b''
@@ -269,9 +286,18 @@ class Node(object):
             self.link.hello(failed=('%s: %s' % (type(error).__name__, error))[:500])
             exit_now(0)
         freeze()
+        fields = self.rest(request['rest']) if request.get('rest') else {}
         patcher = sys.modules.get('eventlet.patcher')
         patched = bool(patcher and patcher.already_patched)
-        self.link.hello(patched=patched, printed=self.printed[:100000].decode('latin-1'), holds=sorted(self.programs))
+        self.link.hello(patched=patched, printed=self.printed[:100000].decode('latin-1'), holds=sorted(self.programs), **fields)
+
+    def rest(self, directory):
+        try:
+            if self.library is None:
+                raise Refused(self.no_library)
+            return {'rests': rest(self.libc, self.library, directory)}
+        except Exception as error:
+            return {'stays': ('%s: %s' % (type(error).__name__, error))[:500]}
 
     def load(self, request):
         printed = self.libc.memory_file()

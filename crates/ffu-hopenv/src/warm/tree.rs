@@ -8,15 +8,21 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
 use super::cold::Cold;
-use super::link::{Door, Link};
+use super::link::{Door, Link, Said};
 use super::memory;
 use crate::command::HopEnv;
 
-const SERVER: &str = concat!(include_str!("ending.py"), include_str!("server.py"));
+const SERVER: &str = concat!(
+    include_str!("ending.py"),
+    include_str!("resting.py"),
+    include_str!("server.py")
+);
+/// native/rest.rs, compiled.
+const REST_LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rest.so"));
 /// Reads the server from standard input, which needs no file that somebody would have to remove.
 const BOOTSTRAP: &str = "import os\ns = b''\nwhile True:\n    d = os.read(0, 65536)\n    if not d:\n        break\n    s += d\n\
                          exec(compile(s, '<ffu warm>', 'exec'), {'__name__': 'ffu_warm'})";
@@ -70,10 +76,27 @@ pub(super) struct Node {
     pub patched: bool,
     pub printed: String,
     pub holds: Vec<String>,
+    /// Bytes of its memory that rest in a file.
+    pub rests: u64,
+    /// Why not all of it does, where that was asked.
+    pub stays: Option<String>,
     link: Mutex<Link>,
 }
 
 impl Node {
+    fn new(what: &str, pid: i32, link: Link, said: Said) -> Node {
+        Node {
+            what: what.to_owned(),
+            pid,
+            patched: said.patched,
+            printed: said.printed,
+            holds: said.holds,
+            rests: said.rests.unwrap_or_default(),
+            stays: said.stays.as_deref().map(cut),
+            link: Mutex::new(link),
+        }
+    }
+
     fn link(&self) -> MutexGuard<'_, Link> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -119,20 +142,13 @@ impl Node {
             }
             return self.grow(what, request, give_up);
         }
-        if let Some(why) = said.failed.or(said.spoilt) {
+        if let Some(why) = said.failed.as_ref().or(said.spoilt.as_ref()) {
             return Err(Cold::Unfit {
                 what: what.to_owned(),
-                why: cut(&why),
+                why: cut(why),
             });
         }
-        Ok(Node {
-            what: what.to_owned(),
-            pid,
-            patched: said.patched,
-            printed: said.printed,
-            holds: said.holds,
-            link: Mutex::new(link),
-        })
+        Ok(Node::new(what, pid, link, said))
     }
 }
 
@@ -154,12 +170,19 @@ pub(super) struct Tree {
     root: Arc<Node>,
     common: Option<Arc<Node>>,
     pub projects: Mutex<BTreeMap<String, Arc<Node>>>,
+    /// Where the memory of its processes rests.
+    rest: Option<Utf8PathBuf>,
 }
 
 impl Tree {
     /// Starts the interpreter and imports what is common. To be called by a thread that lives as long as the tree is
-    /// wanted: the kernel ends the processes with the thread that started them.
-    pub(super) fn plant(environment: &HopEnv, modules: &[&str], give_up: &dyn Fn() -> bool) -> Result<Tree, Cold> {
+    /// wanted: the kernel ends the processes with the thread that started them. `rest`: a directory for the memory of those that wait.
+    pub(super) fn plant(
+        environment: &HopEnv,
+        modules: &[&str],
+        rest: Option<&Utf8Path>,
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<Tree, Cold> {
         let series = environment.series().to_string();
         let door = Door::open().map_err(|error| start(&series, &error))?;
         let mut child = Command::new(environment.directory().join("bin/python"))
@@ -174,17 +197,11 @@ impl Tree {
             .spawn()
             .map_err(|error| start(&series, &error))?;
         // If it is gone already, that is said below.
-        let _ = child.stdin.take().map(|mut stdin| stdin.write_all(SERVER.as_bytes()));
+        let server = format!("REST_LIBRARY = '{}'\n{SERVER}", ffu_model::digest::hex(REST_LIBRARY));
+        let _ = child.stdin.take().map(|mut stdin| stdin.write_all(server.as_bytes()));
         let pid = child.id().cast_signed();
         let root = match door.admit(&series, pid, HELLO, give_up) {
-            Ok((link, _)) => Arc::new(Node {
-                what: series.clone(),
-                pid,
-                patched: false,
-                printed: String::new(),
-                holds: Vec::new(),
-                link: Mutex::new(link),
-            }),
+            Ok((link, said)) => Arc::new(Node::new(&series, pid, link, said)),
             Err(cold) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -196,8 +213,9 @@ impl Tree {
             root,
             common: None,
             projects: Mutex::default(),
+            rest: rest.map(Utf8Path::to_owned),
         };
-        let request = json!({"modules": modules});
+        let request = json!({"modules": modules, "rest": tree.rest});
         tree.common = match tree
             .root
             .grow(&format!("{series}: what projects share"), request, give_up)
@@ -224,7 +242,7 @@ impl Tree {
             .filter_map(|program| environment.program(program).ok())
             .map(String::from)
             .collect();
-        let request = json!({"programs": paths, "also": ALSO});
+        let request = json!({"programs": paths, "also": ALSO, "rest": self.rest});
         let mut parent = self.common.as_ref().filter(|_| project != "nova").unwrap_or(&self.root);
         let mut node = parent.grow(&what, request.clone(), give_up)?;
         if node.patched && !Arc::ptr_eq(parent, &self.root) {
@@ -294,6 +312,16 @@ impl Tree {
     /// Bytes of memory, by PSS.
     pub(super) fn memory(&self) -> u64 {
         self.pids().into_iter().map(memory::pss).sum()
+    }
+
+    /// Bytes that rest in files, and why not everything does, where that was asked.
+    pub(super) fn rests(&self) -> (u64, Option<String>) {
+        let projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+        let nodes = || projects.values().chain(self.common.iter());
+        (
+            nodes().map(|node| node.rests).sum(),
+            nodes().find_map(|node| node.stays.clone()),
+        )
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use camino::Utf8Path;
 use ffu_engine::RunView;
 use ffu_hopenv::{Programs, WarmPool};
 use ffu_model::step::Action;
@@ -23,7 +24,7 @@ pub(super) struct Warmth {
 }
 
 impl Warmth {
-    fn new(plan: &Plan, view: &RunView, budget: u64) -> std::io::Result<Warmth> {
+    fn new(plan: &Plan, view: &RunView, budget: u64, rest: &Utf8Path) -> std::io::Result<Warmth> {
         let mut programs = BTreeMap::<Series, Vec<Programs>>::new();
         let mut left = BTreeMap::<Series, BTreeMap<String, usize>>::new();
         for step in plan.steps.iter().filter(|step| !view.is_done(&step.id)) {
@@ -48,7 +49,7 @@ impl Warmth {
             }
         }
         Ok(Warmth {
-            pool: WarmPool::new(budget)?,
+            pool: WarmPool::new(budget, Some(rest))?,
             programs,
             left: Mutex::new(left),
         })
@@ -62,7 +63,7 @@ impl World {
     /// # Errors
     /// If there can be no thread for it.
     pub fn keep_warm(&mut self, view: &RunView, budget: u64) -> std::io::Result<()> {
-        self.warmth = Some(Warmth::new(&self.plan, view, budget)?);
+        self.warmth = Some(Warmth::new(&self.plan, view, budget, self.run.path())?);
         for step in self.plan.steps.iter().filter(|step| view.is_done(&step.id)) {
             if let Action::VerifyEnvironment { series } = &step.action {
                 self.start_warming(series);
@@ -111,7 +112,16 @@ impl World {
             return (String::new(), Vec::new());
         };
         let text = match settled.warmed_in {
-            Some(time) => format!("; warm after {:.1} s, {} MiB", time.as_secs_f64(), settled.memory >> 20),
+            Some(time) => {
+                let rests = match settled.rests {
+                    0 => String::new(),
+                    bytes => format!(", and {} MiB rest in files", bytes >> 20),
+                };
+                let stays = settled
+                    .stays
+                    .map_or_else(String::new, |why| format!(" (the rest stays in memory: {why})"));
+                format!("; warm after {:.1} s, {} MiB{rests}{stays}", time.as_secs_f64(), settled.memory >> 20)
+            }
             None if settled.waits_for_room => "; it is warmed when an earlier series has made room".to_owned(),
             None => "; not warm".to_owned(),
         };
