@@ -12,8 +12,20 @@ fn main() -> ExitCode {
     };
     let mut command = Command::new(variable("RUSTC").unwrap_or_else(|| "rustc".to_owned()));
     command
-        .args(["--edition=2024", "--crate-type=cdylib", "--crate-name=rest", "native/rest.rs"])
-        .args(["-Cpanic=abort", "-Copt-level=2", "-Cstrip=symbols", "--target", &target, "-o"])
+        .args([
+            "--edition=2024",
+            "--crate-type=cdylib",
+            "--crate-name=rest",
+            "native/rest.rs",
+        ])
+        .args([
+            "-Cpanic=abort",
+            "-Copt-level=2",
+            "-Cstrip=symbols",
+            "--target",
+            &target,
+            "-o",
+        ])
         .arg(PathBuf::from(out).join("rest.so"));
     if let Some(linker) = variable("RUSTC_LINKER") {
         command.arg(format!("-Clinker={linker}"));

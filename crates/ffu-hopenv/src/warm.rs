@@ -9,6 +9,7 @@
 //! Whatever is doubtful is said ([`Cold`]) and done by the plain process. A command is started once: it waits for the
 //! word, and after the word there is no second try.
 
+mod also;
 mod cold;
 mod command;
 mod keeper;

@@ -145,7 +145,7 @@ fn needed(shared: &Shared, entries: &[Entry]) -> u64 {
 /// Bytes that are used up: this process, every tree, and what commands are going to want.
 fn used(entries: &[Entry]) -> u64 {
     let trees: u64 = entries.iter().filter_map(Entry::tree).map(|tree| tree.memory()).sum();
-    WARM_MEMORY_FOR_COMMANDS + memory::pss(std::process::id().cast_signed()) + trees
+    WARM_MEMORY_FOR_COMMANDS + memory::held(std::process::id().cast_signed()) + trees
 }
 
 fn over_budget(shared: &Shared, series: &Series, needed: u64, free: u64) -> Cold {

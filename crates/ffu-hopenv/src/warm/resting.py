@@ -17,28 +17,46 @@ OTHERWISE = set(['wf', 'dc', 'lo', 'ht', 'io', 'pf'])
 MOST_RUNS = 5000
 
 
+class Mapping(object):
+    """A piece of memory, as proc(5) has it under smaps."""
+
+    def __init__(self, words):
+        self.begin, self.end = [int(word, 16) for word in words[0].split('-')]
+        self.rights = words[1]
+        self.name = words[5] if len(words) > 5 else ''
+        self.anonymous = 0
+        self.flags = set()
+
+    def may_rest(self):
+        """Private memory of the process itself, or of one of these files."""
+        own = not self.name or self.name == '[heap]' or self.name.startswith('[anon') or '/ffu-resting-' in self.name
+        return own and self.rights == 'rw-p' and not OTHERWISE & self.flags
+
+    def is_library(self):
+        """As it is in its file, wholly."""
+        return self.name.startswith('/') and self.rights in ('r-xp', 'r--p') and not self.anonymous and not OTHERWISE & self.flags
+
+
 def mappings():
-    """Begin and end of what may rest: private memory of the process itself, or of one of these files."""
-    begin = end = None
+    found = []
     with open('/proc/self/smaps') as lines:
         for line in lines:
             words = line.split()
             if not words[0].endswith(':'):
-                name = words[5] if len(words) > 5 else ''
-                own = not name or name == '[heap]' or name.startswith('[anon') or '/ffu-resting-' in name
-                begin = None
-                if words[1] == 'rw-p' and own:
-                    begin, end = [int(word, 16) for word in words[0].split('-')]
-            elif words[0] == 'VmFlags:' and begin is not None and not OTHERWISE.intersection(words[1:]):
-                yield begin, end
+                found.append(Mapping(words))
+            elif words[0] == 'Anonymous:':
+                found[-1].anonymous = int(words[1])
+            elif words[0] == 'VmFlags:':
+                found[-1].flags = set(words[1:])
+    return found
 
 
-def dirty_runs():
+def dirty_runs(found):
     """Begin and end of the pages that are in no file yet. What lies near enough between them is saved with them."""
     page = os.sysconf('SC_PAGE_SIZE')
     runs = []
     with open('/proc/self/pagemap', 'rb') as pagemap:
-        for begin, end in list(mappings()):
+        for begin, end in [(one.begin, one.end) for one in found if one.may_rest()]:
             pagemap.seek(begin // page * 8)
             data = pagemap.read((end - begin) // page * 8)
             last = None
@@ -60,11 +78,16 @@ def rest(libc, library, directory):
     fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.unlink(name)
-        runs = dirty_runs()
+        found = mappings()
+        runs = dirty_runs(found)
         if len(runs) > MOST_RUNS:
             raise EnvironmentError(errno.E2BIG, '%d pieces of memory' % len(runs))
         flat = [edge for run in runs for edge in run]
         edges = (libc.ctypes.c_size_t * len(flat))(*flat)
+        for one in found:
+            if one.is_library():
+                # The kernel has it in its cache, for all that use it: 4 is MADV_DONTNEED.
+                libc.lib.madvise(libc.ctypes.c_void_p(one.begin), libc.ctypes.c_size_t(one.end - one.begin), 4)
         library.ffu_rest.restype = libc.ctypes.c_int64
         rests = library.ffu_rest(fd, edges, libc.ctypes.c_size_t(len(runs)))
         if rests < sum(end - begin for begin, end in runs):

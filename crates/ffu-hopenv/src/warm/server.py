@@ -6,7 +6,7 @@
 #
 # Every process here (a node) has one link to ffu, a connection to the abstract socket ("door") it was told of, and on it
 # one JSON object a line, both ways. A node does what it is asked:
-#   {"do": "node", "door": D, "modules": [...], "programs": [...], "also": [...], "rest": DIR}   fork one that imports more, and
+#   {"do": "node", "door": D, "modules": [...], "programs": [...], "also": {...}, "rest": DIR}   fork one that imports more, and
 #                                                                                  whose memory then rests in a file there, if asked
 #   {"do": "command", "door": D}                                                    fork one that will be a command
 #   {"do": "reap", "pid": P}                                                        say how a child ended
@@ -15,7 +15,6 @@ import atexit
 import binascii
 import errno
 import fcntl
-import gc
 import json
 import os
 import sys
@@ -27,7 +26,6 @@ VERSION = 1
 # A project may replace these when it monkey-patches; a node must not land in an event loop.
 fork, read, write, waitpid, sleep = os.fork, os.read, os.write, os.waitpid, time.sleep
 PY2 = sys.version_info[0] == 2
-THRESHOLD = gc.get_threshold()
 # Links stand where no program looks for its own descriptors.
 HIGH = 200
 LOCK_PATIENCE = 2.0
@@ -318,16 +316,9 @@ class Node(object):
                 if self.programs and (command_line() or threads() != 1 or size(printed) != before):
                     raise Spoilt(path)
                 self.programs[path] = program
-            before = size(printed)
-            for module in request.get('also', []):
-                if module.split('.')[0] in sys.modules:
-                    try:
-                        __import__(module)
-                    except ImportError:
-                        pass
-            if size(printed) != before:
-                # In a plain run that comes later.
-                raise Spoilt('also')
+            for owner, modules in request.get('also', []):
+                if owner in sys.modules:
+                    self.load_also(owner, modules, printed)
         except SystemExit as error:
             raise Refused('an import ended the process: %s' % error)
         finally:
@@ -341,6 +332,21 @@ class Node(object):
                     break
                 self.printed += data
             os.close(printed)
+
+    def load_also(self, owner, modules, printed):
+        """What a program of the owner loads while it works, if this series has it."""
+        before, positional = size(printed), command_line()
+        for module in modules:
+            try:
+                __import__(module)
+            except ImportError:
+                pass
+            except Exception:
+                # A plain run would meet it at another time, or not at all.
+                raise Spoilt(owner)
+        if size(printed) != before or command_line() != positional:
+            # In a plain run that comes later.
+            raise Spoilt(owner)
 
     def check(self):
         """Nothing that a fork must not share: threads, connections, event queues, open files."""
@@ -403,43 +409,11 @@ class Node(object):
                 sleep(0.01)
 
 
-def command_line():
-    """Whether imports have registered positional arguments with the configuration that all share."""
-    registered = getattr(getattr(sys.modules.get('oslo_config.cfg'), 'CONF', None), '_cli_opts', None) or []
-    options = [held['opt'] if isinstance(held, dict) else held for held in registered]
-    return any(getattr(option, 'positional', False) or type(option).__name__ == 'SubCommandOpt' for option in options)
-
-
-def hub_is_idle():
-    """Some versions of eventlet make their event loop while they are imported; it may be replaced if nothing waits in it."""
-    hub = getattr(getattr(sys.modules.get('eventlet.hubs'), '_threadlocal', None), 'hub', None)
-    return hub is not None and not (any(hub.listeners.values()) or hub.timers or hub.next_timers)
-
-
 def may_hurry_again():
     """Whether a lowered priority can be raised: CAP_SYS_NICE is needed, or commands would run slower than plain ones."""
     with open('/proc/self/status') as status:
         held = [line.split()[1] for line in status if line.startswith('CapEff:')]
     return bool(held) and bool(int(held[0], 16) >> 23 & 1)
-
-
-def freshen():
-    """What an import derives from the environment, or must not be shared between commands."""
-    if 'random' in sys.modules:
-        sys.modules['random'].seed()
-    hubs = sys.modules.get('eventlet.hubs')
-    if hubs is not None and hasattr(getattr(hubs, '_threadlocal', None), 'hub'):
-        # Its queue of events would be shared with every other command; oslo.service does the same after a fork.
-        hubs.use_hub()
-    if gc.get_threshold() == THRESHOLD:
-        # The interpreter's own, made for programs that run long, takes a good part of a short command's time. Garbage in cycles is
-        # still found: some megabytes of it at most wait for that.
-        gc.set_threshold(50000, *THRESHOLD[1:])
-    # stevedore keeps a cache of entry points under HOME.
-    cache = sys.modules.get('stevedore._cache')
-    kept = getattr(cache, '_c', None)
-    if kept is not None and hasattr(kept, '_dir'):
-        kept._dir = cache.Cache()._dir
 
 
 ENDED = []

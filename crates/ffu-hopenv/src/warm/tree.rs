@@ -11,6 +11,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
+use super::also::ALSO;
 use super::cold::Cold;
 use super::link::{Door, Link, Said};
 use super::memory;
@@ -19,6 +20,7 @@ use crate::command::HopEnv;
 const SERVER: &str = concat!(
     include_str!("ending.py"),
     include_str!("resting.py"),
+    include_str!("libraries.py"),
     include_str!("server.py")
 );
 /// native/rest.rs, compiled.
@@ -56,16 +58,6 @@ pub(super) const COMMON: &[&str] = &[
     "requests",
     "stevedore",
     "webob",
-];
-
-/// Loaded by a project's commands while they work: libraries, and neutron's models, which its migrations import without
-/// having read any configuration. One is skipped if its package has not been loaded before.
-const ALSO: &[&str] = &[
-    "pymysql",
-    "sqlalchemy.dialects.mysql.pymysql",
-    "alembic.command",
-    "alembic.script",
-    "neutron.db.migration.models.head",
 ];
 
 /// A process that waits, and the link to it.
@@ -126,20 +118,14 @@ impl Node {
 
     /// A child that imports more and waits, too.
     fn grow(&self, what: &str, mut request: serde_json::Value, give_up: &dyn Fn() -> bool) -> Result<Node, Cold> {
-        let first = request.pointer("/programs/0").cloned();
         let door = Door::open().map_err(|error| start(what, &error))?;
         request["do"] = "node".into();
         request["door"] = door.name.clone().into();
         let pid = self.fork(&request)?;
         let (link, said) = door.admit(what, pid, IMPORTS, give_up)?;
-        if let (Some(spoilt), Some(first)) = (&said.spoilt, first)
-            && first != spoilt.as_str()
+        if let Some(spoilt) = &said.spoilt
+            && without(&mut request, spoilt)
         {
-            if spoilt == "also" {
-                request["also"] = json!([]);
-            } else {
-                request["programs"] = json!([first]);
-            }
             return self.grow(what, request, give_up);
         }
         if let Some(why) = said.failed.as_ref().or(said.spoilt.as_ref()) {
@@ -150,6 +136,24 @@ impl Node {
         }
         Ok(Node::new(what, pid, link, said))
     }
+}
+
+/// Takes out of a request what cannot be imported beside the rest: the modules of an owner, or a program and those after it. False if nothing
+/// can be taken out.
+fn without(request: &mut serde_json::Value, spoilt: &str) -> bool {
+    if let Some(also) = request.get_mut("also").and_then(|also| also.as_array_mut()) {
+        let before = also.len();
+        also.retain(|of| of.get(0).and_then(|owner| owner.as_str()) != Some(spoilt));
+        if also.len() < before {
+            return true;
+        }
+    }
+    let programs = request.get_mut("programs").and_then(|programs| programs.as_array_mut());
+    programs.is_some_and(|programs| {
+        let spoils = programs.first().is_some_and(|first| first.as_str() != Some(spoilt));
+        programs.truncate(1);
+        spoils
+    })
 }
 
 fn start(what: &str, error: &std::io::Error) -> Cold {
@@ -169,7 +173,8 @@ pub(super) struct Tree {
     child: Child,
     root: Arc<Node>,
     common: Option<Arc<Node>>,
-    pub projects: Mutex<BTreeMap<String, Arc<Node>>>,
+    /// Of each project one, and if its memory may rest one more for each program that cannot be imported beside those before it.
+    projects: Mutex<BTreeMap<String, Vec<Arc<Node>>>>,
     /// Where the memory of its processes rests.
     rest: Option<Utf8PathBuf>,
 }
@@ -242,18 +247,41 @@ impl Tree {
             .filter_map(|program| environment.program(program).ok())
             .map(String::from)
             .collect();
+        let mut left = paths.clone();
+        loop {
+            let grown = self.grow(&what, project, &left, give_up);
+            let mut projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+            match grown {
+                Ok(node) => {
+                    left.retain(|program| !node.holds.contains(program));
+                    let none = node.holds.is_empty();
+                    projects.entry(project.to_owned()).or_default().push(Arc::new(node));
+                    // In memory that does not rest, it is not worth a second process.
+                    if none || left.is_empty() || self.rest.is_none() {
+                        return Ok(());
+                    }
+                }
+                // Those that are left import what they need when they begin.
+                Err(_) if projects.contains_key(project) => return Ok(()),
+                Err(cold) => return Err(cold),
+            }
+        }
+    }
+
+    /// A process with as many of a project's programs as can be imported beside each other, the first at least.
+    fn grow(&self, what: &str, project: &str, paths: &[String], give_up: &dyn Fn() -> bool) -> Result<Node, Cold> {
         let request = json!({"programs": paths, "also": ALSO, "rest": self.rest});
         let mut parent = self.common.as_ref().filter(|_| project != "nova").unwrap_or(&self.root);
-        let mut node = parent.grow(&what, request.clone(), give_up)?;
+        let mut node = parent.grow(what, request.clone(), give_up)?;
         if node.patched && !Arc::ptr_eq(parent, &self.root) {
             // It has to find the libraries unloaded when it patches, as in a plain run.
             parent = &self.root;
-            node = parent.grow(&what, request, give_up)?;
+            node = parent.grow(what, request, give_up)?;
         }
         if !node.printed.is_empty() {
             // A program that would print something else when it is imported alone must not share.
             let alone = |program: &String| -> Result<bool, Cold> {
-                let alone = parent.grow(&what, json!({"programs": [program]}), give_up)?;
+                let alone = parent.grow(what, json!({"programs": [program]}), give_up)?;
                 let (pid, same) = (alone.pid, alone.printed == node.printed);
                 drop(alone);
                 parent.reap(pid)?;
@@ -267,9 +295,7 @@ impl Tree {
             }
             node.holds = holds;
         }
-        let mut projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
-        projects.insert(project.to_owned(), Arc::new(node));
-        Ok(())
+        Ok(node)
     }
 
     /// Ends the process of a project, when no command is being forked from it any more.
@@ -283,11 +309,12 @@ impl Tree {
     /// program cannot be imported beside the project's others.
     pub(super) fn node(&self, project: &str, program: &Utf8Path) -> Option<Arc<Node>> {
         let projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
-        let node = projects.get(project)?;
-        if node.holds.iter().any(|held| held == program) {
+        let nodes = projects.get(project)?;
+        let holds = |node: &&Arc<Node>| node.holds.iter().any(|held| held == program);
+        if let Some(node) = nodes.iter().find(holds) {
             return Some(Arc::clone(node));
         }
-        let before = self.common.as_ref().filter(|_| !node.patched);
+        let before = self.common.as_ref().filter(|_| !nodes.iter().any(|node| node.patched));
         Some(Arc::clone(before.unwrap_or(&self.root)))
     }
 
@@ -296,6 +323,7 @@ impl Tree {
         let projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
         let mut nodes = projects
             .values()
+            .flatten()
             .chain(self.common.iter())
             .chain(std::iter::once(&self.root));
         nodes.any(|node| Arc::strong_count(node) > 1)
@@ -305,19 +333,19 @@ impl Tree {
         let projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
         std::iter::once(self.root.pid)
             .chain(self.common.as_ref().map(|node| node.pid))
-            .chain(projects.values().map(|node| node.pid))
+            .chain(projects.values().flatten().map(|node| node.pid))
             .collect()
     }
 
     /// Bytes of memory, by PSS.
     pub(super) fn memory(&self) -> u64 {
-        self.pids().into_iter().map(memory::pss).sum()
+        self.pids().into_iter().map(memory::held).sum()
     }
 
     /// Bytes that rest in files, and why not everything does, where that was asked.
     pub(super) fn rests(&self) -> (u64, Option<String>) {
         let projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
-        let nodes = || projects.values().chain(self.common.iter());
+        let nodes = || projects.values().flatten().chain(self.common.iter());
         (
             nodes().map(|node| node.rests).sum(),
             nodes().find_map(|node| node.stays.clone()),

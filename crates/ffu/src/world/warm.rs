@@ -120,7 +120,11 @@ impl World {
                 let stays = settled
                     .stays
                     .map_or_else(String::new, |why| format!(" (the rest stays in memory: {why})"));
-                format!("; warm after {:.1} s, {} MiB{rests}{stays}", time.as_secs_f64(), settled.memory >> 20)
+                format!(
+                    "; warm after {:.1} s, {} MiB{rests}{stays}",
+                    time.as_secs_f64(),
+                    settled.memory >> 20
+                )
             }
             None if settled.waits_for_room => "; it is warmed when an earlier series has made room".to_owned(),
             None => "; not warm".to_owned(),
