@@ -21,13 +21,17 @@
 
 mod chunks;
 mod copying;
+mod evidence;
 mod hash;
 mod keep;
 mod objects;
+mod observe;
+mod reading;
 mod side;
 mod state;
 mod structure;
 mod swap;
+mod verify;
 mod window;
 
 use ffu_model::DatabaseKey;
@@ -35,6 +39,7 @@ use ffu_model::DatabaseKey;
 pub use chunks::{KeyColumn, KeyForm};
 pub use copying::{Prepared, PreparedDatabase, prepare};
 pub use hash::Sum;
+pub use reading::Reading;
 pub(super) use state::{begun, discard};
 pub use structure::{Definition, Objects};
 pub(super) use swap::swap;
@@ -76,6 +81,9 @@ pub struct SavedCopy {
     pub proven_at: String,
     /// Rows that were copied again inside the window.
     pub late_rows: u64,
+    /// Which of the source's tables were read in the window.
+    #[serde(default)]
+    pub reading: Reading,
 }
 
 /// The names of the schemas of a run, from its checkpoint's directory: two runs never share them.
@@ -139,15 +147,20 @@ pub(super) fn table_names(session: &mut Session, schema: &str) -> Result<Vec<Str
     )
 }
 
-/// InnoDB's ids of the tables and partitions of a schema, by their names in its dictionary; empty where the account may not
-/// see them (PROCESS), or the server keeps the list elsewhere.
-fn ids(session: &mut Session, server: &Server, schema: &str) -> Result<BTreeMap<String, u64>, DbError> {
+/// Where the information schema lists InnoDB's tables and partitions.
+fn dictionary(server: &Server) -> &'static str {
     let facts = server.facts();
-    let list = if facts.flavor == "mysql" && facts.version_number.0 >= 8 {
+    if facts.flavor == "mysql" && facts.version_number.0 >= 8 {
         "INNODB_TABLES"
     } else {
         "INNODB_SYS_TABLES"
-    };
+    }
+}
+
+/// InnoDB's ids of the tables and partitions of a schema, by their names in its dictionary; empty where the account may not
+/// see them (PROCESS), or the server keeps the list elsewhere.
+fn ids(session: &mut Session, server: &Server, schema: &str) -> Result<BTreeMap<String, u64>, DbError> {
+    let list = dictionary(server);
     let prefix = format!("{}/", in_dictionary(schema));
     let sql = format!("SELECT NAME, CAST(TABLE_ID AS CHAR) FROM information_schema.{list} WHERE LEFT(NAME, ?) = ?");
     let length = prefix.len().to_string();

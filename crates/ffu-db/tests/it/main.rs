@@ -9,6 +9,7 @@ mod private;
 mod server;
 mod snapshot;
 mod standby;
+mod standby_evidence;
 mod standby_faults;
 mod strangers;
 mod url;
