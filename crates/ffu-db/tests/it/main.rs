@@ -11,6 +11,7 @@ mod snapshot;
 mod standby;
 mod standby_evidence;
 mod standby_faults;
+mod standby_memory;
 mod strangers;
 mod url;
 

@@ -1,7 +1,7 @@
 //! Tables that are not read in the window, because the server knows them unwritten: whatever happens between the copy and the
 //! window, the copy must be what the source is. What is compared is the server's own `CHECKSUM TABLE`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use camino::Utf8Path;
 use ffu_db::checkpoint::standby::Reading;
@@ -15,24 +15,24 @@ use crate::checkpoint::target;
 use crate::scratch;
 
 /// From here on a time that a server has seen is told apart from a later one.
-const SETTLED: Duration = Duration::from_millis(12_500);
+pub const SETTLED: Duration = Duration::from_millis(12_500);
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A server whose dictionary cache has room for all tables.
-fn roomy() -> TestServer {
+pub fn roomy() -> TestServer {
     TestServer::start_with(&["--table-definition-cache=2000", "--innodb-file-per-table=1"]).unwrap()
 }
 
-fn query(server: &Server, sql: &str) -> Vec<Vec<Option<String>>> {
+pub fn query(server: &Server, sql: &str) -> Vec<Vec<Option<String>>> {
     server.query_rows("information_schema", sql, LIMIT).unwrap()
 }
 
-fn texts(server: &Server, sql: &str) -> Vec<String> {
+pub fn texts(server: &Server, sql: &str) -> Vec<String> {
     query(server, sql).into_iter().flatten().flatten().collect()
 }
 
 /// A connection of a service that stays open.
-fn connection(db: &TestDatabase) -> Conn {
+pub fn connection(db: &TestDatabase) -> Conn {
     let options = OptsBuilder::new()
         .ip_or_hostname(Some("127.0.0.1"))
         .tcp_port(db.url.port())
@@ -43,13 +43,13 @@ fn connection(db: &TestDatabase) -> Conn {
     Conn::new(options).unwrap()
 }
 
-fn run(conn: &mut Conn, statements: &[&str]) {
+pub fn run(conn: &mut Conn, statements: &[&str]) {
     for sql in statements {
         conn.query_drop(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 }
 
-fn written(server: &Server, db: &TestDatabase, table: &str) -> Option<i64> {
+pub fn written(server: &Server, db: &TestDatabase, table: &str) -> Option<i64> {
     let sql = format!(
         "SELECT CAST(UNIX_TIMESTAMP(UPDATE_TIME) AS CHAR) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{}' AND TABLE_NAME = '{table}'",
         db.schema
@@ -58,7 +58,7 @@ fn written(server: &Server, db: &TestDatabase, table: &str) -> Option<i64> {
 }
 
 /// Plain tables with a hundred rows.
-fn make(db: &TestDatabase, names: &[&str]) {
+pub fn make(db: &TestDatabase, names: &[&str]) {
     for name in names {
         db.run(&[
             &format!("CREATE TABLE {name} (id INT PRIMARY KEY, v INT, txt VARCHAR(40))"),
@@ -68,12 +68,12 @@ fn make(db: &TestDatabase, names: &[&str]) {
     }
 }
 
-fn prepare(dir: &Utf8Path, targets: &[Target]) {
+pub fn prepare(dir: &Utf8Path, targets: &[Target]) {
     standby::prepare(dir, targets, None, &Options::default()).unwrap();
 }
 
 /// Finishes the checkpoint, and compares every table of the copy with its source.
-fn finish(server: &Server, dir: &Utf8Path, db: &TestDatabase, targets: &[Target]) -> Reading {
+pub fn finish(server: &Server, dir: &Utf8Path, db: &TestDatabase, targets: &[Target]) -> Reading {
     let manifest = checkpoint::make(dir, targets, &[], &Options::default()).unwrap();
     let saved = manifest.databases[0].copied.clone().unwrap();
     let tables = |schema: &str| {
@@ -170,7 +170,8 @@ fn every_way_to_write_is_seen() {
     .unwrap();
     let total = plain.len() as u64 + 9;
     std::thread::sleep(SETTLED);
-    let (_guard, dir) = scratch();
+    let (_guard, root) = scratch();
+    let dir = root.join("checkpoint");
     let targets = [target("api", db.admin_access())];
     prepare(&dir, &targets);
     // Nothing was written: nothing is read, unless somebody wants it.
@@ -182,11 +183,11 @@ fn every_way_to_write_is_seen() {
     assert_eq!((read.known.tables, read.read.tables), (0, total), "{read:?}");
     checkpoint::forget(&dir).unwrap();
 
-    let file = dir.join("rows.txt");
+    let file = root.join("rows.txt");
     std::fs::write(&file, "500\t5\tloaded\n").unwrap();
     let data = server.private().dir().join("data").join(&db.schema);
     db.run(&["FLUSH TABLES imported FOR EXPORT"]).unwrap();
-    let exported = dir.join("imported");
+    let exported = root.join("imported");
     std::fs::copy(data.join("imported.ibd"), exported.with_extension("ibd")).unwrap();
     for statements in [
         &["INSERT INTO inserted VALUES (500, 1, 'x')"][..],
@@ -334,174 +335,4 @@ fn a_transaction_that_was_open_all_the_time_is_seen() {
     prepare(&dir, &targets);
     assert_eq!(finish(&admin, &dir, &db, &targets).known.tables, 5);
     checkpoint::drop_checkpoint(&dir).unwrap();
-}
-
-#[test]
-fn a_restart_makes_all_tables_be_read_and_then_silence_counts() {
-    let mut server = roomy();
-    let db = server.database("restart").unwrap();
-    make(&db, &["a", "b", "c"]);
-    std::thread::sleep(SETTLED);
-    let (_guard, dir) = scratch();
-    let targets = [target("api", db.admin_access())];
-    prepare(&dir, &targets);
-    db.run(&["UPDATE a SET v = 0"]).unwrap();
-    server.private_mut().stop().unwrap();
-    server.private_mut().start().unwrap();
-    let admin = server.admin().unwrap();
-    let reading = finish(&admin, &dir, &db, &targets);
-    assert_eq!((reading.known.tables, reading.read.tables), (0, 3));
-    checkpoint::drop_checkpoint(&dir).unwrap();
-    // By now no table has a time: nothing that the server keeps of them can have been lost, until one is written.
-    std::thread::sleep(SETTLED);
-    prepare(&dir, &targets);
-    assert_eq!(written(&admin, &db, "b"), None);
-    db.run(&["UPDATE b SET v = 0"]).unwrap();
-    assert_eq!(finish(&admin, &dir, &db, &targets).known.tables, 2);
-    checkpoint::drop_checkpoint(&dir).unwrap();
-}
-
-#[test]
-fn what_left_the_servers_cache_is_read() {
-    // The smallest cache there is, and more tables.
-    let server = TestServer::start_with(&["--table-definition-cache=400", "--table-open-cache=10"]).unwrap();
-    let admin = server.admin().unwrap();
-    let (db, others) = (server.database("evicted").unwrap(), server.database("others").unwrap());
-    make(&db, &["never", "earlier", "later"]);
-    db.run(&[
-        "CREATE TABLE parted (id INT PRIMARY KEY, v INT) PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (1000), PARTITION b VALUES LESS THAN (2000))",
-        "INSERT INTO parted VALUES (1, 1), (1001, 1)",
-    ])
-    .unwrap();
-    let creates: Vec<String> = (0..700)
-        .map(|n| format!("CREATE TABLE o{n} (id INT PRIMARY KEY)"))
-        .collect();
-    others
-        .run(&creates.iter().map(String::as_str).collect::<Vec<_>>())
-        .unwrap();
-    // Tables leave the cache when others are used; the server looks at that once a second, if it is idle.
-    let evict = |table: &str| {
-        let until = Instant::now() + Duration::from_secs(90);
-        while written(&admin, &db, table).is_some() {
-            assert!(Instant::now() < until, "{table} stays in the cache");
-            let sql = format!(
-                "SELECT COUNT(UPDATE_TIME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{}'",
-                others.schema
-            );
-            db.run(&["FLUSH TABLES"]).unwrap();
-            query(&admin, &sql);
-            std::thread::sleep(Duration::from_millis(1500));
-        }
-    };
-    evict("never");
-    db.run(&[
-        "UPDATE earlier SET v = 0 WHERE id = 1",
-        "UPDATE parted SET v = 0 WHERE id = 1001",
-    ])
-    .unwrap();
-    std::thread::sleep(SETTLED);
-    let (_guard, dir) = scratch();
-    let targets = [target("api", db.admin_access())];
-    prepare(&dir, &targets);
-    db.run(&[
-        "UPDATE never SET v = -1 WHERE id = 3",
-        "UPDATE later SET v = -1 WHERE id = 3",
-    ])
-    .unwrap();
-    evict("never");
-    evict("later");
-    let reading = finish(&admin, &dir, &db, &targets);
-    // `earlier` may be known, if it stayed in the cache; the others had been forgotten, or might have been.
-    assert!(
-        reading.known.tables <= 1 && reading.forgotten.tables >= 3,
-        "{reading:?}"
-    );
-    assert!(reading.cache_needed > 700, "{reading:?}");
-    checkpoint::drop_checkpoint(&dir).unwrap();
-}
-
-/// A small generator: the seed says which run it was.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
-
-/// Writers at random moments: before, while and after the copy is made, with transactions of all lengths.
-#[test]
-fn whatever_is_written_whenever_the_copy_is_the_source() {
-    let server = roomy();
-    let admin = server.admin().unwrap();
-    let db = server.database("random").unwrap();
-    let names: Vec<String> = (0..40).map(|n| format!("t{n}")).collect();
-    make(&db, &names.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut seed = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_nanos() as u64
-        | 1;
-    let (mut known, mut read) = (0, 0);
-    for _ in 0..3 {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005) | 1;
-        let (_guard, dir) = scratch();
-        let targets = [target("api", db.admin_access())];
-        let begun = Instant::now();
-        // Transactions that begin now are open for longer than a time needs to be taken for settled.
-        std::thread::scope(|scope| {
-            for writer in 0..4_u64 {
-                let db = &db;
-                scope.spawn(move || write_at_random(db, Chance(seed.rotate_left(writer as u32 * 7) | 1), begun));
-            }
-            std::thread::sleep(SETTLED);
-            // Slow, so that writes fall into all of its parts.
-            let options = Options::default();
-            standby::prepare(&dir, &targets, Some(400 << 10), &options).unwrap();
-        });
-        let reading = finish(&admin, &dir, &db, &targets);
-        known += reading.known.tables;
-        read += reading.read.tables;
-        checkpoint::drop_checkpoint(&dir).unwrap();
-    }
-    assert!(
-        known > 0 && read > 0,
-        "seed {seed}: {known} known, {read} read: one side was not tried"
-    );
-}
-
-/// A few transactions, each on two tables of forty, beginning and ending at random.
-fn write_at_random(db: &TestDatabase, mut chance: Chance, begun: Instant) {
-    let mut conn = connection(db);
-    // The freeze: by then all is committed.
-    let end = begun + SETTLED + Duration::from_secs(7);
-    let wait = |until: u64, chance: &mut Chance| {
-        let pause = Duration::from_millis(chance.below(until));
-        std::thread::sleep(pause.min(end.saturating_duration_since(Instant::now())));
-    };
-    wait(300, &mut chance);
-    for _ in 0..5 {
-        let (one, two, id) = (chance.below(40), chance.below(40), chance.below(100) + 1);
-        run(
-            &mut conn,
-            &["BEGIN", &format!("UPDATE t{one} SET v = v + 1 WHERE id = {id}")],
-        );
-        wait(9000, &mut chance);
-        // Another transaction stamps the same table meanwhile.
-        let _ = db.run(&[
-            "SET innodb_lock_wait_timeout = 1",
-            &format!("UPDATE t{one} SET v = v + 1 WHERE id = {}", id % 100 + 1),
-        ]);
-        let _ = conn.query_drop(format!("DELETE FROM t{two} WHERE id = {id}"));
-        let _ = conn.query_drop(format!(
-            "REPLACE INTO t{two} VALUES ({id}, {}, 'x')",
-            chance.below(1000)
-        ));
-        let end = if chance.below(4) == 0 { "ROLLBACK" } else { "COMMIT" };
-        run(&mut conn, &[end]);
-        wait(2000, &mut chance);
-    }
 }

@@ -234,4 +234,19 @@ mod tests {
         assert!(load(dir).unwrap_err().to_string().contains("not schemas of copies"));
         assert!(discard(dir).is_err(), "nothing is dropped by such a list");
     }
+
+    #[test]
+    fn a_state_from_before_tables_were_compared_is_read() {
+        let text = r#"{"sha256": "00", "chunks": [{"sum": {"rows": 2, "hash": "5"}}], "whole": true}"#;
+        let mut copy: TableCopy = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            (copy.verified.as_ref(), copy.total()),
+            (None, Some(Sum { rows: 2, hash: 5 }))
+        );
+        copy.verified = Some(Evidence::default());
+        let again: TableCopy = serde_json::from_str(&serde_json::to_string(&copy).unwrap()).unwrap();
+        assert_eq!(again, copy);
+        copy.forget(0);
+        assert_eq!((copy.verified.as_ref(), copy.total()), (None, None));
+    }
 }
