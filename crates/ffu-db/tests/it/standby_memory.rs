@@ -10,11 +10,90 @@ use mysql::prelude::Queryable as _;
 
 use crate::checkpoint::target;
 use crate::scratch;
-use crate::standby_evidence::{SETTLED, connection, finish, make, prepare, query, roomy, run, written};
+use crate::standby_evidence::{SETTLED, connection, finish, make, prepare, query, roomy, run, texts, written};
+
+/// The server stamps a table with the time when the transaction *began*: the stamp of one that is committed late may be the
+/// one that was seen before.
+#[test]
+fn a_transaction_that_was_open_all_the_time_is_seen() {
+    let server = roomy();
+    let admin = server.admin().unwrap();
+    let db = server.database("open").unwrap();
+    make(&db, &["late", "early", "read_first", "other", "prepared", "detached"]);
+    std::thread::sleep(Duration::from_secs(4));
+    let (mut one, mut two, mut three) = (connection(&db), connection(&db), connection(&db));
+    let clock = || {
+        let now = texts(&admin, "SELECT CONCAT(UNIX_TIMESTAMP(), ' ', MICROSECOND(NOW(6)))");
+        let (second, rest) = now[0].split_once(' ').unwrap();
+        (second.parse::<i64>().unwrap(), rest.parse::<u32>().unwrap())
+    };
+    let xa = |name: &str, table: &str| {
+        [
+            format!("XA START '{name}'"),
+            format!("UPDATE {table} SET v = -1 WHERE id = 1"),
+            format!("XA END '{name}'"),
+            format!("XA PREPARE '{name}'"),
+        ]
+    };
+    // All of it within one second; a busy machine may need several.
+    let stamped = loop {
+        while clock().1 > 100_000 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let (second, _) = clock();
+        run(&mut one, &["BEGIN", "UPDATE late SET v = -1 WHERE id = 1"]);
+        run(&mut two, &["START TRANSACTION WITH CONSISTENT SNAPSHOT"]);
+        run(&mut three, &xa("x", "prepared").each_ref().map(String::as_str));
+        // Its client goes; the transaction does not.
+        run(
+            &mut connection(&db),
+            &xa("y", "detached").each_ref().map(String::as_str),
+        );
+        for table in ["late", "early", "read_first", "prepared", "detached"] {
+            db.run(&[&format!("UPDATE {table} SET v = -2 WHERE id = 2")]).unwrap();
+        }
+        if clock().0 == second {
+            break Some(second);
+        }
+        run(&mut one, &["ROLLBACK"]);
+        run(&mut two, &["ROLLBACK"]);
+        run(&mut three, &["XA ROLLBACK 'x'"]);
+        db.run(&["XA ROLLBACK 'y'"]).unwrap();
+    };
+    for table in ["late", "early", "read_first", "prepared", "detached"] {
+        assert_eq!(written(&admin, &db, table), stamped, "{table}");
+    }
+    std::thread::sleep(SETTLED);
+    let (_guard, dir) = scratch();
+    let targets = [target("api", db.admin_access())];
+    prepare(&dir, &targets);
+    run(&mut one, &["COMMIT"]);
+    run(&mut two, &["UPDATE read_first SET v = -1 WHERE id = 1", "COMMIT"]);
+    run(&mut three, &["XA COMMIT 'x'"]);
+    db.run(&["XA COMMIT 'y'"]).unwrap();
+    assert_eq!(
+        written(&admin, &db, "late"),
+        stamped,
+        "this server stamps as the rule assumes"
+    );
+    let reading = finish(&admin, &dir, &db, &targets);
+    assert_eq!(
+        reading.known.tables, 1,
+        "only `other` is older than these transactions: {reading:?}"
+    );
+
+    // With nobody in the way, a further attempt knows them all.
+    checkpoint::forget(&dir).unwrap();
+    std::thread::sleep(SETTLED);
+    prepare(&dir, &targets);
+    assert_eq!(finish(&admin, &dir, &db, &targets).known.tables, 6);
+    checkpoint::drop_checkpoint(&dir).unwrap();
+}
 
 #[test]
 fn a_restart_makes_all_tables_be_read_and_then_silence_counts() {
-    let mut server = roomy();
+    // The smallest cache there is.
+    let mut server = TestServer::start_with(&["--table-definition-cache=400"]).unwrap();
     let db = server.database("restart").unwrap();
     make(&db, &["a", "b", "c"]);
     std::thread::sleep(SETTLED);
@@ -41,6 +120,19 @@ fn a_restart_makes_all_tables_be_read_and_then_silence_counts() {
     server.private_mut().start().unwrap();
     assert_eq!(written(&admin, &db, "c"), None);
     assert_eq!(finish(&admin, &dir, &db, &targets).known.tables, 0);
+    checkpoint::drop_checkpoint(&dir).unwrap();
+
+    // Nor do they count if so many tables came and went that some may have left the cache.
+    std::thread::sleep(SETTLED);
+    prepare(&dir, &targets);
+    assert_eq!(finish(&admin, &dir, &db, &targets).known.tables, 3);
+    checkpoint::forget(&dir).unwrap();
+    for _ in 0..400 {
+        db.run(&["CREATE TABLE passing (id INT)", "DROP TABLE passing"])
+            .unwrap();
+    }
+    let reading = finish(&admin, &dir, &db, &targets);
+    assert_eq!((reading.known.tables, reading.forgotten.tables), (0, 3));
     checkpoint::drop_checkpoint(&dir).unwrap();
 }
 

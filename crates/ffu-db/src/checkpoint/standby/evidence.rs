@@ -12,7 +12,8 @@
 //! - Changes become visible first, then the time is set, and only then the transaction is no longer listed as open. The list
 //!   of open transactions is asked after the times, so that what it does not have is visible and stamped.
 //! - The time is kept in the dictionary cache alone. It is NULL after a restart, and after the table left the cache, which
-//!   happens only when the cache's list is longer than `table_definition_cache`.
+//!   happens only when the cache's list is longer than `table_definition_cache`. Ids of tables only grow: no more tables can
+//!   have come, and perhaps gone, between two observations than ids were given out.
 //! - `UPDATE_TIME` of a partitioned table is the latest of its partitions: should one leave the cache, its later time is
 //!   forgotten behind the others'. Such tables count only while nothing can leave the cache.
 //! - What builds a table anew (`TRUNCATE`, `ALTER … COPY`, `IMPORT TABLESPACE`) gives it another id; every other change of a
@@ -26,7 +27,7 @@ use serde::{Deserialize, Serialize};
 const SETTLED: i64 = 10;
 /// How far two readings of one clock may be apart.
 const SLACK: i64 = 2;
-/// Tables that may come into the cache between two observations.
+/// What the cache may hold beside the tables of the dictionary.
 const MARGIN: u64 = 64;
 
 /// A server at a moment.
@@ -46,6 +47,9 @@ pub(super) struct Moment {
     pub cache: u64,
     /// Tables and partitions in InnoDB's dictionary.
     pub tables: u64,
+    /// Before the freeze the highest of their ids, in the window that of a table made just now: what lies between was made
+    /// since, and may be gone again.
+    pub highest_id: u64,
     /// Whether a time that is NULL can be relied on: not tried on MySQL.
     pub tells_null: bool,
 }
@@ -85,14 +89,24 @@ pub(super) enum Doubt {
     Forgotten,
 }
 
+impl Evidence {
+    /// Whether it counts only while nothing leaves the cache.
+    pub(super) fn needs_cache(&self) -> bool {
+        self.seen.written.is_none() || self.seen.ids.len() > 1
+    }
+}
+
 impl Moment {
-    /// How large `table_definition_cache` must be for nothing to be forgotten.
+    /// How large `table_definition_cache` must be for nothing to be forgotten, while no table is made.
     pub(super) fn cache_needed(&self) -> u64 {
-        self.tables + MARGIN + 1
+        self.tables.saturating_add(MARGIN + 1)
     }
 
-    fn keeps_all(&self) -> bool {
-        self.cache >= self.cache_needed()
+    /// Whether no table can have left the cache since an earlier moment.
+    fn kept_all_since(&self, earlier: &Moment) -> bool {
+        let made = self.highest_id.checked_sub(earlier.highest_id);
+        let room = self.cache.min(earlier.cache);
+        made.is_some_and(|made| room >= earlier.cache_needed().saturating_add(made))
     }
 
     /// Whether it is the same start of the same server as an earlier moment, with clocks that went on alike.
@@ -136,11 +150,11 @@ pub(super) fn unwritten<'a>(
     if seen.ids != then.seen.ids || seen.ids.is_empty() || seen.created != then.seen.created {
         return Err(Doubt::Altered);
     }
-    let keeps_all = then.at.keeps_all() && now.keeps_all();
+    let keeps_all = now.kept_all_since(&then.at);
     match (then.seen.written, seen.written) {
         (Some(before), Some(after)) if before != after => Err(Doubt::Written),
         (None, Some(_)) => Err(Doubt::Written),
-        (Some(_), Some(_)) if seen.ids.len() == 1 || keeps_all => Ok(then),
+        (Some(_), Some(_)) if !then.needs_cache() || keeps_all => Ok(then),
         (None, None) if keeps_all && then.at.tells_null && now.tells_null => Ok(then),
         _ => Err(Doubt::Forgotten),
     }
@@ -158,6 +172,7 @@ mod tests {
             boot: ("a".into(), clock - 500),
             cache: 2000,
             tables: 1000,
+            highest_id: 3000,
             tells_null: true,
         }
     }
@@ -214,6 +229,13 @@ mod tests {
             Ok(()),
             "no NULL, nothing lost"
         );
+        let made = |many: u64| Moment {
+            highest_id: 3000 + many,
+            ..at(9000)
+        };
+        assert_eq!(judged(&made(935), None, &seen(None)), Ok(()));
+        let too_many = judged(&made(936), None, &seen(None));
+        assert_eq!(too_many, Err(Doubt::Forgotten), "though they may have gone again");
         let mysql = Moment {
             tells_null: false,
             ..at(9000)

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use super::evidence::{Moment, Seen};
+use super::evidence::{Evidence, Moment, Seen};
+use super::side::Side;
+use super::state::Copying;
 use super::swap::table_of;
+use crate::checkpoint::Comparison;
 use crate::error::DbError;
-use crate::server::{Server, Session};
+use crate::server::{Rows, Server, Session};
 
 /// The server looks at its transactions anew only if nobody has asked for them for a tenth of a second.
 const BETWEEN: Duration = Duration::from_millis(130);
@@ -29,7 +32,7 @@ fn since_boot() -> (String, i64) {
 fn allowed<T>(result: Result<T, DbError>) -> Result<Option<T>, DbError> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(DbError::MissingPrivilege { .. } | DbError::Statement { .. }) => Ok(None),
+        Err(DbError::MissingPrivilege { .. } | DbError::Statement { .. } | DbError::ServerFull { .. }) => Ok(None),
         Err(other) => Err(other),
     }
 }
@@ -85,17 +88,23 @@ fn moment(session: &mut Session, server: &Server) -> Result<Option<Moment>, DbEr
     let boot = since_boot();
     let values = session.rows("SELECT UNIX_TIMESTAMP(), @@table_definition_cache", during)?;
     let uptime = session.rows("SHOW GLOBAL STATUS LIKE 'Uptime'", during)?;
-    let count = format!("SELECT COUNT(*) FROM information_schema.{}", super::dictionary(server));
+    let count = format!(
+        "SELECT COUNT(*), CAST(MAX(TABLE_ID) AS CHAR) FROM information_schema.{}",
+        super::dictionary(server)
+    );
     let Some(count) = allowed(session.rows(&count, during))? else {
         return Ok(None);
     };
-    let first = |rows: &crate::server::Rows, at: usize| number::<i64>(rows.first().and_then(|row| row.get(at)));
-    let (Some(clock), Some(cache), Some(uptime), Some(tables)) = (
-        first(&values, 0),
-        first(&values, 1),
-        first(&uptime, 1),
-        first(&count, 0),
-    ) else {
+    fn first<T: std::str::FromStr>(rows: &Rows, at: usize) -> Option<T> {
+        number(rows.first().and_then(|row| row.get(at)))
+    }
+    let (Some(clock), Some(cache)) = (first::<i64>(&values, 0), first(&values, 1)) else {
+        return Ok(None);
+    };
+    let (Some(uptime), Some(tables)) = (first::<i64>(&uptime, 1), first(&count, 0)) else {
+        return Ok(None);
+    };
+    let Some(highest_id) = first(&count, 1) else {
         return Ok(None);
     };
     Ok(Some(Moment {
@@ -103,10 +112,47 @@ fn moment(session: &mut Session, server: &Server) -> Result<Option<Moment>, DbEr
         clock,
         started: clock - uptime,
         boot,
-        cache: u64::try_from(cache).unwrap_or_default(),
-        tables: u64::try_from(tables).unwrap_or(u64::MAX / 2),
+        cache,
+        tables,
+        highest_id,
         tells_null: !is_mysql,
     }))
+}
+
+/// What the server knows by now of the tables' writes; nothing if every row is to be read.
+pub(super) fn in_window(
+    copying: &Copying,
+    side: &Side,
+    session: &mut Session,
+    comparison: Comparison,
+) -> Result<Option<Now>, DbError> {
+    if comparison == Comparison::Full {
+        return Ok(None);
+    }
+    let mut now = now(session, &side.server, &side.schema)?;
+    let mut verified = copying.tables.values().filter_map(|copy| copy.verified.as_ref());
+    if let Some(now) = &mut now
+        && verified.any(Evidence::needs_cache)
+    {
+        now.moment.highest_id = id_of_new_table(side)?.unwrap_or(u64::MAX);
+    }
+    Ok(now)
+}
+
+/// A table of no database.
+const PROBE: &str = "ffu_probe_of_ids";
+
+/// The id that InnoDB gives to a table made now, in the copy's schema, and dropped; nothing where that is not to be had. Should
+/// this end between the two, the copy's next attempt drops what the source does not have.
+fn id_of_new_table(side: &Side) -> Result<Option<u64>, DbError> {
+    let during = "asking for the id of a new table";
+    let mut session = side.writer()?;
+    if allowed(session.run(&format!("CREATE TABLE {PROBE} (id INT) ENGINE=InnoDB"), during))?.is_none() {
+        return Ok(None);
+    }
+    let ids = super::ids(&mut session, &side.server, &side.copy)?;
+    session.run(&format!("DROP TABLE {PROBE}"), during)?;
+    Ok(ids.get(PROBE).copied())
 }
 
 /// For how many seconds the oldest of all transactions has been open; nothing where the server does not tell.

@@ -17,6 +17,7 @@ use super::{hash, observe};
 use crate::control::Control;
 use crate::error::DbError;
 use crate::pace::Pace;
+use crate::server::Session;
 
 /// Tables that are observed at once hold this many bytes at most, or are one: the longer ago an observation was, the more
 /// tables were written since.
@@ -159,7 +160,7 @@ fn compare_round(shared: &Shared<'_>, round: &Round<'_>, settled_only: bool) -> 
         let Some(mut copy) = shared.copy(round.database, name) else {
             continue;
         };
-        let changed = changed_chunks(shared, side, name, table, &copy)?;
+        let changed = changed_chunks(shared, &mut session, side, name, table, &copy)?;
         if changed.is_empty() {
             copy.verified = evidence;
             shared.set(round.database, name, copy);
@@ -176,23 +177,24 @@ fn compare_round(shared: &Shared<'_>, round: &Round<'_>, settled_only: bool) -> 
     Ok(())
 }
 
-/// Which chunks of a table are not as the copy has them.
+/// Which chunks of a table are not as the copy has them. The session is that of the observation: another one may be with
+/// another node of a cluster, which does not have the same rows yet.
 fn changed_chunks(
     shared: &Shared<'_>,
+    session: &mut Session,
     side: &Side,
     name: &str,
     table: &Table,
     copy: &TableCopy,
 ) -> Result<Vec<usize>, DbError> {
     let during = format!("comparing {}.{name} ahead of the window", side.schema);
-    let mut session = side.server.open_schema(&side.schema)?;
     let width = table.bytes / table.rows.max(1);
     let mut changed = Vec::new();
     for (at, chunk) in copy.chunks.iter().enumerate() {
         shared.control.check(&during)?;
         if chunk.sum.is_some() {
             let condition = range(&table.key, copy.after(at), chunk.upto.as_deref())?;
-            let sum = hash::sum(&mut session, &side.schema, name, &table.columns, &condition)?;
+            let sum = hash::sum(session, &side.schema, name, &table.columns, &condition)?;
             shared
                 .pace
                 .pass(sum.rows.saturating_mul(width), shared.control, &during)?;

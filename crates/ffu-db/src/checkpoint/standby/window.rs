@@ -194,7 +194,7 @@ pub(in super::super) fn complete(
         .collect())
 }
 
-/// Looks at both sides, and finds the chunks of every table; changes nothing.
+/// Looks at both sides, and finds the chunks of every table; changes nothing of either.
 fn look(copying: &Copying, side: &Side, comparison: Comparison, control: &Control) -> Result<Open, DbError> {
     let mut session = side.server.open_schema(&side.schema)?;
     let mut open = Open {
@@ -207,10 +207,7 @@ fn look(copying: &Copying, side: &Side, comparison: Comparison, control: &Contro
         reading: Reading::default(),
         sessions: Sessions::default(),
     };
-    let now = match comparison {
-        Comparison::Sufficient => observe::now(&mut session, &side.server, &side.schema)?,
-        Comparison::Full => None,
-    };
+    let now = observe::in_window(copying, side, &mut session, comparison)?;
     let moment = now.as_ref().map(|now| &now.moment);
     open.reading.cache_needed = moment.map(Moment::cache_needed).unwrap_or_default();
     for (name, table) in &open.tables {
