@@ -49,6 +49,16 @@ pub struct DatabaseProof {
     pub sentence: String,
 }
 
+/// How much of the source of a standby copy is read in the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Comparison {
+    /// What the server does not know to be as it was when it was compared before: see [`standby`].
+    #[default]
+    Sufficient,
+    /// Every row.
+    Full,
+}
+
 /// Room for a checkpoint, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -108,6 +118,20 @@ pub fn make(
     files: &[camino::Utf8PathBuf],
     options: &Options,
 ) -> Result<Manifest, DbError> {
+    make_with(dir, databases, files, Comparison::Sufficient, options)
+}
+
+/// [`make`] with a wish about what is read.
+///
+/// # Errors
+/// Those of [`make`].
+pub fn make_with(
+    dir: &Utf8Path,
+    databases: &[Target],
+    files: &[camino::Utf8PathBuf],
+    comparison: Comparison,
+    options: &Options,
+) -> Result<Manifest, DbError> {
     let control = Control::start(options);
     refuse_whole(dir)?;
     let mut names = BTreeSet::new();
@@ -120,7 +144,7 @@ pub fn make(
             });
         }
     }
-    let mut copies = standby::complete(dir, databases, &control)?;
+    let mut copies = standby::complete(dir, databases, comparison, &control)?;
     let dumped: Vec<Target> = databases
         .iter()
         .filter(|d| !copies.contains_key(&d.key))

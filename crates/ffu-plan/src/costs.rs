@@ -43,15 +43,15 @@ impl Costs {
         4_000 + self.at(DUMP)
     }
 
-    /// Copying ahead of the window; a limit of 0 is none.
+    /// Copying ahead of the window, and comparing once; a limit of 0 is none.
     pub(crate) fn early_ms(&self, limit_mib: Option<u64>) -> u64 {
         let limit = limit_mib
             .filter(|mib| *mib > 0)
-            .map_or(COPY, |mib| mib.saturating_mul(1 << 20).min(COPY));
-        2_000 + self.tables * TABLE_MS + self.at(limit)
+            .map_or(u64::MAX, |mib| mib.saturating_mul(1 << 20));
+        2_000 + 2 * self.tables * TABLE_MS + self.at(limit.min(COPY)) + self.at(limit.min(COMPARE))
     }
 
-    /// Finishing the copy inside the window.
+    /// Finishing the copy inside the window, if every table is read there: none may be known unwritten since it was compared.
     pub(crate) fn compare_ms(&self) -> u64 {
         1_500 + self.tables * TABLE_MS + self.at(COMPARE)
     }

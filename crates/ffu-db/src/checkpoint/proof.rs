@@ -85,11 +85,12 @@ fn prove_one(
     if let Some(copied) = &database.copied {
         // Nothing counts as a checkpoint that was not compared range by range when it was made: see `standby`.
         let sentence = format!(
-            "{schema}: copied into {}, {} tables and {} rows equal, {} of them copied inside the window",
+            "{schema}: copied into {}, {} tables and {} rows equal, {} of them copied inside the window; {}",
             copied.copy,
             copied.fingerprint.tables.len(),
             copied.fingerprint.rows(),
-            copied.late_rows
+            copied.late_rows,
+            copied.reading
         );
         return Ok((done(&copied.fingerprint.digest, sentence), None));
     }

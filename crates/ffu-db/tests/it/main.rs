@@ -9,7 +9,9 @@ mod private;
 mod server;
 mod snapshot;
 mod standby;
+mod standby_evidence;
 mod standby_faults;
+mod standby_memory;
 mod strangers;
 mod url;
 

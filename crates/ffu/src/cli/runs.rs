@@ -150,7 +150,8 @@ pub struct Manner {
     /// Start every command as a process of its own, instead of forking it from one that is kept warm.
     #[arg(long)]
     pub cold: bool,
-    /// Run every command, also those that provably change nothing.
+    /// Run every command, also those that provably change nothing, and have the checkpoint read every row of the databases in the
+    /// window, also of tables that the server knows not to have been written since they were compared.
     #[arg(long)]
     pub paranoid: bool,
     /// Memory of ffu with all that it keeps warm, such as 8G: the more series are warm before the window, the shorter it is (a

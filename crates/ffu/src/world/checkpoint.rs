@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ffu_db::checkpoint::{self, Manifest, ProofReport, Target, standby};
+use ffu_db::checkpoint::{self, Comparison, Manifest, ProofReport, Target, standby};
 use ffu_db::{Options, copy};
 use ffu_engine::{Inspection, Performed};
 use ffu_model::cloud::{ConnectionRef, DatabaseKey};
@@ -143,7 +143,12 @@ impl World {
         files.extend(self.new_files());
         let proof = self.plan.policy.checkpoint_proof;
         let made = self.with_options(|options| {
-            let manifest = checkpoint::make(&directory, &targets, &files, options)?;
+            let comparison = if self.paranoid {
+                Comparison::Full
+            } else {
+                Comparison::Sufficient
+            };
+            let manifest = checkpoint::make_with(&directory, &targets, &files, comparison, options)?;
             let report = checkpoint::prove(&directory, proof, options)?;
             Ok::<_, ffu_db::DbError>((manifest, report))
         });
@@ -158,6 +163,9 @@ impl World {
                     .sum();
                 performed.figures.insert("bytes".to_owned(), manifest.bytes());
                 performed.figures.insert("late_rows".to_owned(), late);
+                let copies = manifest.databases.iter().filter_map(|d| d.copied.as_ref());
+                let read = copies.map(|copy| copy.reading.read.bytes).sum();
+                performed.figures.insert("read_bytes".to_owned(), read);
                 performed
             }
             Err(error) => {
@@ -289,8 +297,10 @@ fn said(manifest: &Manifest, report: &ProofReport, proof: CheckpointProof) -> St
     if !copies.is_empty() {
         let rows: u64 = copies.iter().map(|copy| copy.fingerprint.rows()).sum();
         let late: u64 = copies.iter().map(|copy| copy.late_rows).sum();
+        let mut reading = standby::Reading::default();
+        copies.iter().for_each(|copy| reading.add(&copy.reading));
         parts.push(format!(
-            "{} databases in copies of {rows} rows, compared range by range and equal ({late} rows copied in the window)",
+            "{} databases in copies of {rows} rows, compared range by range and equal ({reading}; {late} rows copied in the window)",
             copies.len()
         ));
     }

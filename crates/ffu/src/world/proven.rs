@@ -9,7 +9,7 @@ use ffu_model::step::{CommandAction, ExpectedHeads, NoOp, PendingCount};
 use super::World;
 
 impl World {
-    /// Runs every command, also those that would change nothing (`--paranoid`).
+    /// Runs every command, also those that would change nothing, and reads every row for the checkpoint (`--paranoid`).
     pub fn run_everything(&mut self) {
         self.paranoid = true;
     }

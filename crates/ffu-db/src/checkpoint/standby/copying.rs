@@ -8,10 +8,10 @@ use camino::Utf8Path;
 use ffu_model::DatabaseKey;
 
 use super::chunks::{next_bound, range};
-use super::side::Side;
+use super::side::{self, Side};
 use super::state::{Chunk, Copying, TableCopy};
 use super::structure::Table;
-use super::{Refusal, hash, names, objects, state, structure};
+use super::{Refusal, hash, names, objects, state, structure, verify};
 use crate::checkpoint::Target;
 use crate::control::{Control, Options};
 use crate::error::DbError;
@@ -54,8 +54,8 @@ pub(super) fn chunk_rows(table: &Table) -> u64 {
     (CHUNK_BYTES / width.max(16)).clamp(200, 100_000)
 }
 
-/// Copies databases beside themselves, as far as that can be done while they are in use. What an earlier attempt left is
-/// gone on with. `limit` is in bytes a second over all databases.
+/// Copies databases beside themselves, as far as that can be done while they are in use, and compares them. What an earlier
+/// attempt left is gone on with. `limit` is in bytes a second over all databases.
 ///
 /// Nothing is locked and nothing of the databases is changed; a schema a database appears beside them.
 ///
@@ -86,7 +86,10 @@ pub fn prepare(dir: &Utf8Path, targets: &[Target], limit: Option<u64>, options: 
         refusals.push(Refusal { key, reason });
         state::save(dir, &copying)?;
     }
-    match require_room(&sides).and_then(|()| copy_all(dir, &sides, &mut copying, limit, &control)) {
+    let copied = side::require_room(&sides)
+        .and_then(|()| copy_all(dir, &sides, &mut copying, limit, &control))
+        .and_then(|done| verify::compare(dir, &sides, &mut copying, limit, &control).map(|()| done));
+    match copied {
         Ok(databases) => Ok(Prepared { databases, refusals }),
         Err(error @ DbError::ServerFull { .. }) => {
             // A full disk is not kept full: the cloud is up, and it is its disk.
@@ -190,40 +193,6 @@ fn make_schema(side: &Side, control: &Control) -> Result<(), DbError> {
             side.make_table(&mut writer, name, table)?;
         }
         objects::rehearse(&side.server, &side.copy, &all, control)?;
-    }
-    Ok(())
-}
-
-/// Where the data directory can be seen from here it must have room for the copies.
-fn require_room(sides: &[Side]) -> Result<(), DbError> {
-    let mut needed: BTreeMap<String, (u64, &Side)> = BTreeMap::new();
-    for side in sides {
-        let mut session = side.server.open_schema(&side.schema)?;
-        let all: u64 = structure::tables(&mut session, &side.schema)?
-            .values()
-            .map(|table| table.bytes)
-            .sum();
-        needed.entry(side.server.facts().datadir.clone()).or_insert((0, side)).0 += all;
-    }
-    for (directory, (bytes, side)) in needed {
-        let url = side.server.url();
-        let local = url.socket().is_some() || matches!(url.host(), "localhost" | "127.0.0.1" | "::1");
-        let Ok(free) = crate::files::free_bytes(Utf8Path::new(&directory)) else {
-            continue;
-        };
-        // Estimates are a fifth off at times, and the migrations need some room of their own.
-        let wanted = bytes + bytes / 4 + (32 << 20);
-        if local && free < wanted {
-            return Err(DbError::ServerFull {
-                address: side.server.address(),
-                during: "making room for the standby copies".to_owned(),
-                message: format!(
-                    "{} MiB free in {directory}, about {} MiB needed",
-                    free >> 20,
-                    wanted >> 20
-                ),
-            });
-        }
     }
     Ok(())
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::structure::Table;
+use camino::Utf8Path;
+
+use super::structure::{self, Table};
 use crate::error::DbError;
 use crate::facts::SchemaFacts;
 use crate::quote::identifier;
@@ -110,6 +112,40 @@ impl Side {
         let sql = format!("DELETE FROM {table}{condition}");
         patient(session, &sql, &format!("emptying a part of {}.{name}", self.copy))
     }
+}
+
+/// Where the data directory can be seen from here it must have room for the copies.
+pub(super) fn require_room(sides: &[Side]) -> Result<(), DbError> {
+    let mut needed: BTreeMap<String, (u64, &Side)> = BTreeMap::new();
+    for side in sides {
+        let mut session = side.server.open_schema(&side.schema)?;
+        let all: u64 = structure::tables(&mut session, &side.schema)?
+            .values()
+            .map(|table| table.bytes)
+            .sum();
+        needed.entry(side.server.facts().datadir.clone()).or_insert((0, side)).0 += all;
+    }
+    for (directory, (bytes, side)) in needed {
+        let url = side.server.url();
+        let local = url.socket().is_some() || matches!(url.host(), "localhost" | "127.0.0.1" | "::1");
+        let Ok(free) = crate::files::free_bytes(Utf8Path::new(&directory)) else {
+            continue;
+        };
+        // Estimates are a fifth off at times, and the migrations need some room of their own.
+        let wanted = bytes + bytes / 4 + (32 << 20);
+        if local && free < wanted {
+            return Err(DbError::ServerFull {
+                address: side.server.address(),
+                during: "making room for the standby copies".to_owned(),
+                message: format!(
+                    "{} MiB free in {directory}, about {} MiB needed",
+                    free >> 20,
+                    wanted >> 20
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A statement that is repeated when another lane was in its way.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Target;
 use super::super::manifest::{self, broken};
+use super::evidence::Evidence;
 use super::hash::Sum;
 use super::structure::Table;
 use crate::error::DbError;
@@ -47,6 +48,9 @@ pub(super) struct TableCopy {
     pub chunks: Vec<Chunk>,
     /// Whether the last chunk has no end, so that all rows are in one.
     pub whole: bool,
+    /// What the server knew of the table just before all its chunks were found equal to what the copy holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Evidence>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +80,23 @@ impl TableCopy {
         TableCopy {
             sha256: table.sha256.clone(),
             ..TableCopy::default()
+        }
+    }
+
+    /// What the copy holds in all, if that is known.
+    pub(super) fn total(&self) -> Option<Sum> {
+        let mut total = Sum::default();
+        for chunk in &self.chunks {
+            total.add(chunk.sum.as_ref()?);
+        }
+        self.whole.then_some(total)
+    }
+
+    /// Forgets what chunks of the copy hold, because that is about to change.
+    pub(super) fn forget(&mut self, at: usize) {
+        self.verified = None;
+        if let Some(chunk) = self.chunks.get_mut(at) {
+            chunk.sum = None;
         }
     }
 
@@ -212,5 +233,20 @@ mod tests {
         save(dir, &[copying]).unwrap();
         assert!(load(dir).unwrap_err().to_string().contains("not schemas of copies"));
         assert!(discard(dir).is_err(), "nothing is dropped by such a list");
+    }
+
+    #[test]
+    fn a_state_from_before_tables_were_compared_is_read() {
+        let text = r#"{"sha256": "00", "chunks": [{"sum": {"rows": 2, "hash": "5"}}], "whole": true}"#;
+        let mut copy: TableCopy = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            (copy.verified.as_ref(), copy.total()),
+            (None, Some(Sum { rows: 2, hash: 5 }))
+        );
+        copy.verified = Some(Evidence::default());
+        let again: TableCopy = serde_json::from_str(&serde_json::to_string(&copy).unwrap()).unwrap();
+        assert_eq!(again, copy);
+        copy.forget(0);
+        assert_eq!((copy.verified.as_ref(), copy.total()), (None, None));
     }
 }

@@ -39,7 +39,7 @@ fn lost(dir: &Utf8Path, reason: String) -> DbError {
 }
 
 /// The table a name in the dictionary belongs to: partitions have theirs appended.
-fn table_of(name: &str) -> String {
+pub(super) fn table_of(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let end = lower.find("#p#").unwrap_or(name.len());
     name.get(..end).unwrap_or(name).to_owned()

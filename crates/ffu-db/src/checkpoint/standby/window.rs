@@ -1,4 +1,5 @@
-//! What is left for the window: every chunk of the source against its copy, and those that changed copied again.
+//! What is left for the window: every chunk of the source against its copy, but those of tables that are known not to have
+//! been written since they were compared; and what changed copied again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,12 +9,13 @@ use ffu_model::DatabaseKey;
 
 use super::chunks::{next_bound, range};
 use super::copying::chunk_rows;
+use super::evidence::{Doubt, Moment, unwritten};
 use super::hash::Sum;
 use super::side::{Sessions, Side};
 use super::state::{Chunk, Copying, TableCopy};
 use super::structure::Table;
-use super::{SavedCopy, hash, state, structure};
-use crate::checkpoint::Target;
+use super::{Reading, SavedCopy, hash, observe, state, structure};
+use crate::checkpoint::{Comparison, Target};
 use crate::control::Control;
 use crate::error::DbError;
 use crate::fingerprint::{Fingerprint, TableFingerprint};
@@ -30,6 +32,9 @@ struct Open {
     there: BTreeMap<String, Table>,
     /// Names of tables that the copy does not have as they are now.
     anew: Vec<String>,
+    /// What those tables hold that need not be read.
+    known: BTreeMap<String, Sum>,
+    reading: Reading,
     sessions: Sessions,
 }
 
@@ -56,6 +61,7 @@ struct Item<'a> {
 pub(in super::super) fn complete(
     dir: &Utf8Path,
     targets: &[Target],
+    comparison: Comparison,
     control: &Control,
 ) -> Result<BTreeMap<DatabaseKey, SavedCopy>, DbError> {
     let Some(mut begun) = state::load(dir)? else {
@@ -82,11 +88,11 @@ pub(in super::super) fn complete(
         };
         opened.push((copying.clone(), side));
     }
-    let opened = control.each(&opened, |(copying, side)| look(copying, side, control))?;
+    let opened = control.each(&opened, |(copying, side)| look(copying, side, comparison, control))?;
     let mut items = Vec::new();
     for open in &opened {
         for (name, table) in &open.tables {
-            let Some(copy) = open.copying.tables.get(name) else {
+            let Some(copy) = open.copying.tables.get(name).filter(|_| !open.known.contains_key(name)) else {
                 continue;
             };
             for (at, chunk) in copy.chunks.iter().enumerate() {
@@ -126,9 +132,8 @@ pub(in super::super) fn complete(
         for open in &opened {
             let mut known = open.copying.clone();
             for (item, _) in changed.iter().filter(|(item, _)| std::ptr::eq(item.open, open)) {
-                let chunks = known.tables.get_mut(item.name).map(|copy| &mut copy.chunks);
-                if let Some(chunk) = chunks.and_then(|chunks| chunks.get_mut(item.at)) {
-                    chunk.sum = None;
+                if let Some(copy) = known.tables.get_mut(item.name) {
+                    copy.forget(item.at);
                 }
             }
             for database in begun.databases.iter_mut().filter(|database| database.key == known.key) {
@@ -163,7 +168,8 @@ pub(in super::super) fn complete(
         })
     })?;
     let finished = control.each(&opened, |open| {
-        let mut totals: BTreeMap<&str, Sum> = BTreeMap::new();
+        let known = open.known.iter().map(|(name, sum)| (name.as_str(), sum.clone()));
+        let mut totals: BTreeMap<&str, Sum> = known.collect();
         for (item, sum) in items
             .iter()
             .zip(&sums)
@@ -188,8 +194,8 @@ pub(in super::super) fn complete(
         .collect())
 }
 
-/// Looks at both sides, and finds the chunks of every table; changes nothing.
-fn look(copying: &Copying, side: &Side, control: &Control) -> Result<Open, DbError> {
+/// Looks at both sides, and finds the chunks of every table; changes nothing of either.
+fn look(copying: &Copying, side: &Side, comparison: Comparison, control: &Control) -> Result<Open, DbError> {
     let mut session = side.server.open_schema(&side.schema)?;
     let mut open = Open {
         copying: copying.clone(),
@@ -197,8 +203,13 @@ fn look(copying: &Copying, side: &Side, control: &Control) -> Result<Open, DbErr
         tables: structure::tables(&mut session, &side.schema)?,
         there: structure::tables(&mut side.writer()?, &side.copy)?,
         anew: Vec::new(),
+        known: BTreeMap::new(),
+        reading: Reading::default(),
         sessions: Sessions::default(),
     };
+    let now = observe::in_window(copying, side, &mut session, comparison)?;
+    let moment = now.as_ref().map(|now| &now.moment);
+    open.reading.cache_needed = moment.map(Moment::cache_needed).unwrap_or_default();
     for (name, table) in &open.tables {
         let during = "looking at what was altered since";
         control.check(during)?;
@@ -207,6 +218,14 @@ fn look(copying: &Copying, side: &Side, control: &Control) -> Result<Open, DbErr
             open.anew.push(name.clone());
         }
         let mut copy = known.cloned().unwrap_or_else(|| TableCopy::of(table));
+        let seen = now.as_ref().and_then(|now| now.tables.get(name));
+        let proven = unwritten(copy.verified.as_ref(), moment, seen)
+            .and_then(|evidence| Ok((copy.total().ok_or(Doubt::NotCompared)?, evidence.at.clock)));
+        open.reading
+            .count(table.bytes, proven.as_ref().map(|(_, at)| *at).map_err(|doubt| *doubt));
+        if let Ok((total, _)) = proven {
+            open.known.insert(name.clone(), total);
+        }
         while !copy.whole {
             control.check(during)?;
             let after = copy.after(copy.chunks.len());
@@ -275,6 +294,7 @@ fn finish(open: &Open, totals: &BTreeMap<&str, Sum>, late_rows: u64) -> Result<S
         objects,
         proven_at: now.into_iter().flatten().flatten().collect(),
         late_rows,
+        reading: open.reading.clone(),
     })
 }
 
