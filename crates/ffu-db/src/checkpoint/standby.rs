@@ -38,6 +38,7 @@ mod keep;
 mod objects;
 mod observe;
 mod reading;
+mod settle;
 mod side;
 mod state;
 mod structure;

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::evidence::{Evidence, Moment, Seen};
-use super::side::Side;
+use super::side::{PROBE, Side};
 use super::state::Copying;
 use super::swap::table_of;
 use crate::checkpoint::Comparison;
@@ -29,7 +29,7 @@ fn since_boot() -> (String, i64) {
 }
 
 /// What an account may not see is no error here: then nothing is known.
-fn allowed<T>(result: Result<T, DbError>) -> Result<Option<T>, DbError> {
+pub(super) fn allowed<T>(result: Result<T, DbError>) -> Result<Option<T>, DbError> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(DbError::MissingPrivilege { .. } | DbError::Statement { .. } | DbError::ServerFull { .. }) => Ok(None),
@@ -139,20 +139,10 @@ pub(super) fn in_window(
     Ok(now)
 }
 
-/// A table of no database.
-const PROBE: &str = "ffu_probe_of_ids";
-
-/// The id that InnoDB gives to a table made now, in the copy's schema, and dropped; nothing where that is not to be had. Should
-/// this end between the two, the copy's next attempt drops what the source does not have.
+/// The id that InnoDB gives to a table made now, in the copy's schema, and dropped; nothing where that is not to be had.
 fn id_of_new_table(side: &Side) -> Result<Option<u64>, DbError> {
-    let during = "asking for the id of a new table";
-    let mut session = side.writer()?;
-    if allowed(session.run(&format!("CREATE TABLE {PROBE} (id INT) ENGINE=InnoDB"), during))?.is_none() {
-        return Ok(None);
-    }
-    let ids = super::ids(&mut session, &side.server, &side.copy)?;
-    session.run(&format!("DROP TABLE {PROBE}"), during)?;
-    Ok(ids.get(PROBE).copied())
+    side.make_and_drop_table(|session| Ok(super::ids(session, &side.server, &side.copy)?.get(PROBE).copied()))
+        .map(Option::flatten)
 }
 
 /// For how many seconds the oldest of all transactions has been open; nothing where the server does not tell.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 
+use super::observe::allowed;
 use super::structure::{self, Table};
 use crate::error::DbError;
 use crate::facts::SchemaFacts;
@@ -15,6 +16,9 @@ use crate::server::{Server, Session};
 /// Lanes that write neighbouring unique values may lock each other out; the statement of one is then taken back whole.
 const DEADLOCK: u16 = 1213;
 const ATTEMPTS: u32 = 50;
+
+/// A table of no database.
+pub(super) const PROBE: &str = "ffu_probe_of_ids";
 
 /// A schema and its copy.
 #[derive(Clone)]
@@ -54,6 +58,22 @@ impl Side {
             )?;
         }
         Ok(session)
+    }
+
+    /// Makes a table in the copy's schema, lets it be looked at, and drops it; nothing where that is not allowed. Should this end between the two,
+    /// the copy's next attempt drops what the source does not have.
+    pub(super) fn make_and_drop_table<R>(
+        &self,
+        look: impl FnOnce(&mut Session) -> Result<R, DbError>,
+    ) -> Result<Option<R>, DbError> {
+        let during = "making a table that is dropped again";
+        let mut session = self.writer()?;
+        if allowed(session.run(&format!("CREATE TABLE {PROBE} (id INT) ENGINE=InnoDB"), during))?.is_none() {
+            return Ok(None);
+        }
+        let seen = look(&mut session)?;
+        session.run(&format!("DROP TABLE {PROBE}"), during)?;
+        Ok(Some(seen))
     }
 
     /// Facts of the schema that is copied.

@@ -2,7 +2,6 @@
 //! been written since they were compared; and what changed copied again.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use camino::Utf8Path;
 use ffu_model::DatabaseKey;
@@ -11,6 +10,7 @@ use super::chunks::{next_bound, range};
 use super::copying::chunk_rows;
 use super::evidence::{Doubt, Moment, unwritten};
 use super::hash::Sum;
+use super::settle::settle;
 use super::side::{Sessions, Side};
 use super::state::{Chunk, Copying, TableCopy};
 use super::structure::Table;
@@ -183,7 +183,7 @@ pub(in super::super) fn complete(
     let mut settled: Vec<&str> = Vec::new();
     for open in opened.iter() {
         if !settled.contains(&open.copying.identity.as_str()) {
-            open.session(settle)?;
+            open.session(|session| settle(&open.side, session))?;
             settled.push(&open.copying.identity);
         }
     }
@@ -319,26 +319,4 @@ pub(super) fn fingerprint(tables: BTreeMap<String, TableFingerprint>, objects: &
     };
     found.digest = found.digest_of();
     found
-}
-
-/// A server that does not sync its log at every commit does so within a moment: until then a power cut could take back what
-/// was proven.
-fn settle(session: &mut Session) -> Result<(), DbError> {
-    let during = "asking when the server syncs its log";
-    let at_commit = session.rows(
-        "SELECT @@innodb_flush_log_at_trx_commit, @@innodb_flush_log_at_timeout",
-        during,
-    )?;
-    let values: Vec<u64> = at_commit
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|text| text.parse().ok())
-        .collect();
-    if let [mode, seconds] = values.as_slice()
-        && *mode != 1
-    {
-        std::thread::sleep(Duration::from_secs((*seconds).clamp(1, 5)) + Duration::from_millis(100));
-    }
-    Ok(())
 }
