@@ -10,8 +10,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
+
+from memory import Memory
 
 BUDGET_MIB = 2048
 work, picture = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
@@ -54,55 +55,14 @@ def fill(wanted):
     sys.exit(f"the lab cannot be filled up to {wanted} instances")
 
 
-class Memory(threading.Thread):
-    """The largest sum of PSS over a process and all below it, but for the cloud's own services that it starts."""
-
-    def __init__(self, pid):
-        super().__init__(daemon=True)
-        self.pid, self.peak, self.most, self.over = pid, 0, 0, threading.Event()
-
-    def run(self):
-        while not self.over.wait(0.5):
-            tree = self.tree()
-            self.peak, self.most = max(self.peak, sum(map(pss, tree))), max(self.most, len(tree))
-
-    def tree(self):
-        services = {file.read_text().split()[0] for file in lab.glob("services/run/*.pid") if file.read_text().split()}
-        children = {}
-        for path in pathlib.Path("/proc").glob("[0-9]*"):
-            try:
-                parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
-            except OSError:
-                continue
-            children.setdefault(parent, []).append(path.name)
-        found, left = [], [str(self.pid)]
-        while left:
-            one = left.pop()
-            if one not in services:
-                found.append(one)
-                left += children.get(one, [])
-        return found
-
-
-def pss(pid):
-    try:
-        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1])
-    except OSError:
-        pass  # it is gone
-    return 0
-
-
 def ran(plan):
     """Runs a plan; gives peak memory in MiB and the most processes."""
     with open(work / "run.log", "wb") as out:
         child = subprocess.Popen([ffu, "run", plan, "--yes"], stdout=out, stderr=subprocess.STDOUT)
-        memory = Memory(child.pid)
+        memory = Memory(child.pid, lab)
         memory.start()
         code = child.wait()
-        memory.over.set()
-        memory.join()
+        memory.end()
     if code:
         sys.exit(f"{(work / 'run.log').read_text()[-3000:]}\nffu run ended with {code}")
     return memory.peak / 1024, memory.most

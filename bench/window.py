@@ -26,7 +26,7 @@ def seconds(name):
 hand = seconds("hand")
 print("%s → %s, %d hops\n" % (chain[0], chain[-1], len(chain) - 1))
 print("| | window s | hops s | window, by hand = 1 | hops, by hand = 1 |\n| --- | ---: | ---: | ---: | ---: |")
-for name, title in (("hand", "by hand"), ("cold", "ffu run --cold"), ("warm", "ffu run"), ("roomy", "ffu run --warm-memory 8G")):
+for name, title in (("hand", "by hand"), ("cold", "ffu run --cold"), ("warm", "ffu run")):
     found = seconds(name)
     if not found:
         continue
@@ -37,9 +37,11 @@ warm = seconds("warm")
 if os.path.exists(floor_file):
     floor = float(open(floor_file).read())
     print("| floor: its statements over one connection | | %.1f | | |" % floor)
-    for title, found in (("ffu run", warm), ("ffu run --warm-memory 8G", seconds("roomy"))):
-        if found:
-            print("\nThe hops of %s are %.2f times the floor." % (title, found[1] / floor))
+    if warm:
+        print("\nThe hops of ffu run are %.2f times the floor." % (warm[1] / floor))
+memory = os.path.join(work, "warm.memory")
+if os.path.exists(memory):
+    print("\nMemory of ffu run at most: %s MiB by PSS, %s of it in no file." % tuple(open(memory).read().split()))
 report = os.path.join(work, "warm.report")
 if os.path.exists(report):
     print("\n```\n%s```" % open(report).read().split("\ninvariant (rows)")[0])

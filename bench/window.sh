@@ -2,16 +2,15 @@
 # `make bench-window`: how long the control plane is away, in one run on one machine, on labs of the same size:
 #   by hand   bench/sequential-hops.sh, the documented procedure
 #   cold      ffu run --cold: every command a process of its own
-#   ffu run   as it comes, with 2 GB of memory for what is kept warm
-#   roomy     ffu run --warm-memory 8G: every series of a long chain is warm before the window
+#   ffu run   as it comes, with 2 GB of memory for what is kept warm; what it takes of that is measured, too
 #   floor     the statements that the hops of an `ffu run` executed, out of the server's binary log, replayed over one connection
 #             on the same databases, brought back by `ffu rollback`
 #
-#   bench/window.sh "train ussuri … 2026.1"        SIZE instances (20), WAYS="hand cold warm roomy floor"
+#   bench/window.sh "train ussuri … 2026.1"        SIZE instances (20), WAYS="hand cold warm floor"
 . "$(dirname "$0")/common.sh"
 read -r -a chain <<<"$*"
 export FFU="${FFU:-$PWD/target/release/ffu}"
-ways=" ${WAYS:-hand cold warm roomy floor} "
+ways=" ${WAYS:-hand cold warm floor} "
 "$FFU" env build "${chain[@]}" >/dev/null
 
 # up [LAB OPTION …] -- [PLAN OPTION …]: a lab and a plan for it.
@@ -28,7 +27,7 @@ up() {
 run() {
     local name="$1"
     shift
-    "$FFU" run "$work/plan.json" --yes "$@" >"$work/$name.log" 2>&1 || { tail -20 "$work/$name.log" >&2; exit 1; }
+    python3 bench/memory.py "$lab" "$work/$name.memory" "$FFU" run "$work/plan.json" --yes "$@" >"$work/$name.log" 2>&1 || { tail -20 "$work/$name.log" >&2; exit 1; }
     "$FFU" report >"$work/$name.report"
     "$FFU" --json report >"$work/$name.json"
 }
@@ -46,10 +45,6 @@ fi
 if [[ "$ways" == *" warm "* ]]; then
     echo "# ffu run" >&2
     up -- && run warm && down
-fi
-if [[ "$ways" == *" roomy "* ]]; then
-    echo "# ffu run --warm-memory 8G" >&2
-    up -- && run roomy --warm-memory 8G && down
 fi
 if [[ "$ways" == *" floor "* ]]; then
     echo "# the floor: ffu run with the binary log on, then a replay" >&2

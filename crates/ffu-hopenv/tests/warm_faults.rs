@@ -4,22 +4,24 @@
 #[path = "support/action.rs"]
 mod action;
 mod support;
+#[path = "support/world.rs"]
+mod world;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
-use ffu_hopenv::{Cold, HopEnv, Programs, ProjectCommand, Ran, RunError, WarmPool};
+use ffu_hopenv::{Cold, Programs, ProjectCommand, RunError, WarmPool};
 use ffu_hosts::{Exit, StopFlag};
 use ffu_model::warm::WARM_MEMORY;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use action::action;
-use support::{LOCK, Place, catalog, series};
+use support::series;
+use world::{World, wait_for};
 
 /// What each program imports, and does.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -78,102 +80,19 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("leaves", "import sys\nsys.exit('not today')\n"),
 ];
 
-struct World {
-    place: Place,
-    environment: HopEnv,
-}
-
-impl World {
-    fn new() -> World {
-        let place = Place::new();
-        place.build(&catalog("uv", LOCK), &place.options()).unwrap();
-        let environment = place.store.open(&series()).unwrap();
-        let bin = environment.directory().join("bin");
-        for (name, source) in PROGRAMS {
-            fs::write(environment.site_packages().join(format!("m_{name}.py")), source).unwrap();
-            let script = format!(
-                "#!{bin}/python\n# -*- coding: utf-8 -*-\nimport sys\nfrom m_{name} import main\nif __name__ == \"__main__\":\n    sys.exit(main())\n"
-            );
-            World::script(&bin.join(name), &script);
-        }
-        World::script(&bin.join("other"), "#!/bin/sh\nexit 4\n");
-        World { place, environment }
-    }
-
-    fn script(path: &Utf8PathBuf, text: &str) {
-        fs::write(path, text).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-
-    /// Each program as a project of its own.
-    fn pool(&self, budget: u64, programs: &[&str]) -> WarmPool {
-        let pool = WarmPool::new(budget, None).unwrap();
-        let wanted = programs.iter().map(|&name| Programs {
-            project: name.to_owned(),
-            programs: vec![name.to_owned()],
-        });
-        pool.warm(self.place.store.open(&series()).unwrap(), wanted.collect());
-        pool.settle(&series(), Duration::from_secs(100), &StopFlag::new());
-        pool
-    }
-
-    fn run(
-        &self,
-        pool: Option<&WarmPool>,
-        program: &str,
-        argument: &str,
-        timeout: Duration,
-    ) -> Result<(Ran, String), RunError> {
-        let action = action(&series(), program, program, &[argument]);
-        let lock = self.place.root.join(format!("{program}.lock"));
-        let command = ProjectCommand {
-            action: &action,
-            config_files: &[],
-            overlay_file: None,
-            output_dir: &self.place.root,
-            name: program,
-            timeout,
-            lock_file: Some(&lock),
-            secrets: &[],
-        };
-        let stop = StopFlag::new();
-        let ran = match pool {
-            Some(pool) => pool.run(&self.environment, &command, &stop)?,
-            None => Ran {
-                finished: self.environment.run(&command, &stop)?,
-                cold: None,
-            },
-        };
-        assert!(!ffu_hosts::still_running(&lock).unwrap());
-        Ok((ran, fs::read_to_string(command.output()).unwrap()))
-    }
-
-    fn effect(&self) -> Utf8PathBuf {
-        self.place.root.join("effect")
-    }
-
-    /// Waits until the program `works` has begun, and kills warm processes.
-    fn kill_when_begun(&self, pids: &[i32]) {
-        let effect = self.effect();
-        wait_for("the command to begin", || {
-            fs::read_to_string(&effect).is_ok_and(|text| text.contains("begun"))
-        });
-        end(pids);
-    }
+/// Waits until the program `works` has begun, and kills warm processes.
+fn kill_when_begun(world: &World, pids: &[i32]) {
+    let effect = world.effect();
+    wait_for("the command to begin", || {
+        fs::read_to_string(&effect).is_ok_and(|text| text.contains("begun"))
+    });
+    end(pids);
 }
 
 fn end(pids: &[i32]) {
     assert!(!pids.is_empty());
     for &pid in pids {
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-    }
-}
-
-fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited 60 s for {what}");
-        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -186,8 +105,8 @@ const LONG: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_fork_ends_as_the_plain_process_does() {
-    let world = World::new();
-    let pool = world.pool(WARM_MEMORY, &["ends"]);
+    let world = World::new(PROGRAMS);
+    let pool = world.pool(WARM_MEMORY, None, &["ends"]);
     // Where a function was in memory.
     let places = regex::Regex::new(" at 0x[0-9a-f]+").unwrap();
     let packed = Utf8PathBuf::from(format!("{}.gz", world.effect()));
@@ -238,8 +157,8 @@ fn a_fork_ends_as_the_plain_process_does() {
 
 #[test]
 fn a_fork_is_what_the_plain_process_is() {
-    let world = World::new();
-    let pool = world.pool(WARM_MEMORY, &["tells", "stays"]);
+    let world = World::new(PROGRAMS);
+    let pool = world.pool(WARM_MEMORY, None, &["tells", "stays"]);
     for argument in [
         "0",
         "5",
@@ -276,8 +195,8 @@ fn a_fork_is_what_the_plain_process_is() {
 
 #[test]
 fn what_cannot_be_warm_is_run_plain_and_said() {
-    let world = World::new();
-    let pool = world.pool(WARM_MEMORY, &["threads", "connects", "fails", "leaves", "other"]);
+    let world = World::new(PROGRAMS);
+    let pool = world.pool(WARM_MEMORY, None, &["threads", "connects", "fails", "leaves", "other"]);
     for (program, exit, why) in [
         ("threads", 3, "2 threads"),
         ("connects", 3, "socket:"),
@@ -301,14 +220,14 @@ fn what_cannot_be_warm_is_run_plain_and_said() {
 
 #[test]
 fn an_interpreter_that_is_none_is_said() {
-    let world = World::new();
+    let world = World::new(PROGRAMS);
     let python = world.environment.directory().join("bin/python");
     fs::remove_file(&python).unwrap();
-    let pool = world.pool(WARM_MEMORY, &["other"]);
+    let pool = world.pool(WARM_MEMORY, None, &["other"]);
     let cold = pool.series()[0].cold[0].to_string();
     assert!(cold.contains("could not be started"), "{cold}");
     World::script(&python, "#!/bin/sh\necho garbage; exit 0\n");
-    let pool = world.pool(WARM_MEMORY, &["other"]);
+    let pool = world.pool(WARM_MEMORY, None, &["other"]);
     let (ran, _) = world.run(Some(&pool), "other", "0", LONG).unwrap();
     assert_eq!(ran.finished.exit, Exit::Code(4));
     assert!(matches!(ran.cold, Some(Cold::Gone { .. })), "{:?}", ran.cold);
@@ -316,8 +235,8 @@ fn an_interpreter_that_is_none_is_said() {
 
 #[test]
 fn a_budget_that_is_too_small_warms_nothing() {
-    let world = World::new();
-    let pool = world.pool(300 << 20, &["tells"]);
+    let world = World::new(PROGRAMS);
+    let pool = world.pool(300 << 20, None, &["tells"]);
     assert!(pool.series()[0].waits_for_room);
     let (ran, _) = world.run(Some(&pool), "tells", "0", LONG).unwrap();
     assert_eq!(ran.finished.exit, Exit::Code(0));
@@ -327,8 +246,8 @@ fn a_budget_that_is_too_small_warms_nothing() {
 
 #[test]
 fn a_series_heavier_than_thought_makes_room_and_waits_for_it() {
-    let world = World::new();
-    let pool = world.pool(720 << 20, &["heavy"]);
+    let world = World::new(PROGRAMS);
+    let pool = world.pool(720 << 20, None, &["heavy"]);
     let seen = || pool.series().swap_remove(0);
     let deadline = std::time::Instant::now() + LONG;
     while !seen().waits_for_room && std::time::Instant::now() < deadline {
@@ -346,8 +265,8 @@ fn a_series_heavier_than_thought_makes_room_and_waits_for_it() {
 
 #[test]
 fn killed_while_they_wait_they_are_replaced_by_a_plain_process() {
-    let world = World::new();
-    let pool = world.pool(WARM_MEMORY, &["works"]);
+    let world = World::new(PROGRAMS);
+    let pool = world.pool(WARM_MEMORY, None, &["works"]);
     let pids = pool.pids(&series());
     assert_eq!(pids.len(), 3, "the interpreter, what is common, the project");
     end(&pids);
@@ -359,11 +278,11 @@ fn killed_while_they_wait_they_are_replaced_by_a_plain_process() {
 
 #[test]
 fn killed_while_a_command_runs_they_take_nothing_with_them() {
-    let world = World::new();
-    let pool = world.pool(WARM_MEMORY, &["works"]);
+    let world = World::new(PROGRAMS);
+    let pool = world.pool(WARM_MEMORY, None, &["works"]);
     let pids = pool.pids(&series());
     let (ran, _) = std::thread::scope(|scope| {
-        scope.spawn(|| world.kill_when_begun(&pids));
+        scope.spawn(|| kill_when_begun(&world, &pids));
         world.run(Some(&pool), "works", world.effect().as_str(), LONG).unwrap()
     });
     assert_eq!((ran.finished.exit, ran.cold), (Exit::Code(7), None));
@@ -372,13 +291,13 @@ fn killed_while_a_command_runs_they_take_nothing_with_them() {
 
 #[test]
 fn an_end_that_nobody_saw_is_no_end() {
-    let world = World::new();
-    let pool = world.pool(WARM_MEMORY, &["works"]);
+    let world = World::new(PROGRAMS);
+    let pool = world.pool(WARM_MEMORY, None, &["works"]);
     let pids = pool.pids(&series());
     let lock = world.place.root.join("works.lock");
     let error = std::thread::scope(|scope| {
         scope.spawn(|| {
-            world.kill_when_begun(&pids);
+            kill_when_begun(&world, &pids);
             end(&ffu_hosts::holders(&lock));
         });
         world
@@ -431,7 +350,7 @@ fn ffu_that_will_be_killed() {
 
 #[test]
 fn they_die_with_ffu_and_the_command_does_not() {
-    let world = World::new();
+    let world = World::new(PROGRAMS);
     let mut ffu = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "ffu_that_will_be_killed", "--ignored", "--test-threads=1"])
         .env("FFU_WARM_TEST", &world.place.root)

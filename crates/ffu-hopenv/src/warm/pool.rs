@@ -41,7 +41,7 @@ pub struct Ran {
 pub struct SeriesWarmth {
     /// The series.
     pub series: Series,
-    /// Bytes by PSS, now; zero if nothing of it runs.
+    /// Bytes that lie in no file, now; zero if nothing of it runs.
     pub memory: u64,
     /// Bytes beside that which rest in files, for the kernel to read when they are wanted.
     pub rests: u64,
@@ -160,7 +160,7 @@ impl Shared {
 
 impl WarmPool {
     /// A pool whose processes and this one together take no more than `budget` bytes; [`ffu_model::warm::WARM_MEMORY`] is meant for a
-    /// control-plane node. `rest` is a directory for files without a name in which the memory of what waits rests, some 400 MiB a series: many
+    /// control-plane node. `rest` is a directory for files without a name in which the memory of what waits rests, some 700 MiB a series: many
     /// more series are warm then in the same budget. Without one, or if it will not do, the memory stays where it is.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::disk;
 
 /// `RAMFS_MAGIC` of linux/magic.h.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
-/// Bytes that must be free: a series (410 to 650 MiB), and a gibibyte and more that others on the same disk, a database server for one, keep.
+/// Bytes that must be free: a series (520 to 760 MiB), and a gibibyte and more that others on the same disk, a database server for one, keep.
 const ROOM: u64 = 2 << 30;
 
 /// Why files of a directory would not do; `None` if they do.

@@ -337,7 +337,7 @@ impl Tree {
             .collect()
     }
 
-    /// Bytes of memory, by PSS.
+    /// Bytes of memory that lie in no file.
     pub(super) fn memory(&self) -> u64 {
         self.pids().into_iter().map(memory::held).sum()
     }

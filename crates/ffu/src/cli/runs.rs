@@ -154,8 +154,8 @@ pub struct Manner {
     /// window, also of tables that the server knows not to have been written since they were compared.
     #[arg(long)]
     pub paranoid: bool,
-    /// Memory of ffu with all that it keeps warm, such as 8G: the more series are warm before the window, the shorter it is (a
-    /// series with seven projects takes some 450M).
+    /// Memory of ffu with all that it keeps warm, such as 8G, without what rests in files of the run's directory. A series with seven projects
+    /// takes some 30M and rests in some 700M; where that directory is in memory or full, it takes 450M.
     #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "2G")]
     pub warm_memory: u64,
 }

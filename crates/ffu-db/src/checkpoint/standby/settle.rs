@@ -118,8 +118,11 @@ mod tests {
 
     #[test]
     fn what_was_committed_is_synced_when_it_returns() {
-        let server =
-            TestServer::start_with(&["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-log-at-timeout=2700"]).unwrap();
+        let server = TestServer::start_with(&[
+            "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-flush-log-at-timeout=2700",
+        ])
+        .unwrap();
         let db = server.database("settle").unwrap();
         db.run(&["CREATE TABLE t (id INT PRIMARY KEY)"]).unwrap();
         let side = Side {
