@@ -56,7 +56,7 @@ def fill(wanted):
 
 
 def ran(plan):
-    """Runs a plan; gives peak memory in MiB and the most processes."""
+    """Runs a plan; gives the most memory that lay in no file, in MiB, and the most processes."""
     with open(work / "run.log", "wb") as out:
         child = subprocess.Popen([ffu, "run", plan, "--yes"], stdout=out, stderr=subprocess.STDOUT)
         memory = Memory(child.pid, lab)
@@ -65,7 +65,7 @@ def ran(plan):
         memory.end()
     if code:
         sys.exit(f"{(work / 'run.log').read_text()[-3000:]}\nffu run ended with {code}")
-    return memory.peak / 1024, memory.most
+    return memory.anonymous / 1024, memory.most
 
 
 def outcomes():

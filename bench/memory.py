@@ -29,8 +29,12 @@ class Memory(threading.Thread):
         self.join()
 
     def tree(self):
-        services = {file.read_text().split()[0] for file in self.lab.glob("services/run/*.pid") if file.read_text().split()}
-        children = {}
+        services, children = set(), {}
+        for file in self.lab.glob("services/run/*.pid"):
+            try:
+                services.update(file.read_text().split()[:1])
+            except OSError:
+                continue  # it was stopped just now
         for path in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 parent = (path / "stat").read_text().rpartition(")")[2].split()[1]

@@ -33,4 +33,4 @@ pub use interpreter::Interpreter;
 pub use judge::{Verdict, judge};
 pub use masking::mask_file;
 pub use store::{EnvInfo, EnvStore};
-pub use warm::{Cold, Programs, Ran, SeriesWarmth, WarmPool};
+pub use warm::{Cold, Programs, Ran, Rest, SeriesWarmth, WarmPool};

@@ -21,3 +21,4 @@ mod tree;
 
 pub use cold::Cold;
 pub use pool::{Programs, Ran, SeriesWarmth, WarmPool};
+pub use resting::Rest;

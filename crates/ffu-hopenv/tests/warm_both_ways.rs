@@ -8,9 +8,8 @@ mod cloud;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use camino::Utf8Path;
 use cloud::{Cloud, SCHEMATA, difference, hop, open, programs, settle};
-use ffu_hopenv::{HopEnv, WarmPool};
+use ffu_hopenv::{HopEnv, Rest, WarmPool};
 use ffu_hosts::StopFlag;
 
 type Step = (&'static str, &'static str, &'static [&'static str]);
@@ -76,11 +75,11 @@ fn every_series_that_waits_for_room_says_so() {
 
 /// A hop, or with no series to come from the first one of a cloud: on empty databases.
 fn both_ways(from: Option<&str>, to: &str) {
-    let pool = WarmPool::new(
-        ffu_model::warm::WARM_MEMORY,
-        Some(Utf8Path::new(env!("CARGO_TARGET_TMPDIR"))),
-    )
-    .unwrap();
+    let rest = Rest {
+        directory: env!("CARGO_TARGET_TMPDIR").into(),
+        reserve: 0,
+    };
+    let pool = WarmPool::new(ffu_model::warm::WARM_MEMORY, Some(rest)).unwrap();
     for series in from.into_iter().chain([to]) {
         let environment = open(series);
         let wanted = programs(&environment);
@@ -104,7 +103,14 @@ fn both_ways(from: Option<&str>, to: &str) {
     );
     match &settled.stays {
         None => assert!(settled.rests > settled.memory, "{settled:?}"),
-        Some(why) => assert!(why.contains("is in memory itself"), "{why}"),
+        // Of this machine, not of what is tested.
+        Some(why) => {
+            println!("NOT SEEN HERE: memory that rests in files: {why}");
+            assert!(
+                why.starts_with(env!("CARGO_TARGET_TMPDIR")) || why.contains("are free in"),
+                "{why}"
+            );
+        }
     }
     assert!(settled.cold.is_empty(), "{:?}", settled.cold);
     let found = Mutex::new(Found::default());

@@ -1,4 +1,4 @@
-//! How much memory warm hop environments may take: what keeps them and what plans with them must say the same.
+//! How much memory warm hop environments may take.
 
 /// Bytes that `ffu run` and all its warm processes take together by default: of memory that lies in no file, shared pages counted once.
 pub const WARM_MEMORY: u64 = 2 << 30;

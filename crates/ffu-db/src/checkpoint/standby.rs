@@ -14,10 +14,11 @@
 //!   copy's schema is new, so that only accounts can that have rights on every schema, or by a pattern that its name happens
 //!   to meet.
 //!
-//!   Tried on MariaDB 10.11 alone. Of MySQL 8 its documentation is believed, but for times that are NULL. Of a Galera
+//!   Tried on MariaDB 10.11 alone; before 10.6 every row is read. Of MySQL 8 its documentation is believed, but for times that are NULL. Of a Galera
 //!   cluster's node it is believed that what its peers write is stamped as what its own clients write. Not noticed would be a
 //!   clock that is set back and forth between two observations, so that a transaction begins in the very second of a
-//!   table's last write, and a `table_definition_cache` that is made small and large again in between.
+//!   table's last write, a `table_definition_cache` that is made small and large again in between, and, on a server that does
+//!   not keep UTC, a transaction that is open over the hour that summer's end repeats.
 //! - *Way back.* Small tables are read: those with the definition, count and hash of the checkpoint stay where they are,
 //!   together with all that they refer to. The others are renamed, and are physically those that were proven: InnoDB's table
 //!   ids are recorded at the checkpoint, and an id goes with its table through renames and restarts, but not through anything

@@ -32,8 +32,9 @@ pub(super) fn keep_warm(shared: &Shared) {
         let series = environment.series().clone();
         let fail =
             |project: Option<String>, cold: Cold| shared.change(&series, |entry| entry.cold.push((project, cold)));
-        let objection = shared.rest.as_deref().and_then(resting::objection);
-        let rest = shared.rest.as_deref().filter(|_| objection.is_none());
+        let objection = shared.rest.as_ref().and_then(resting::objection);
+        let rest = shared.rest.as_ref().filter(|_| objection.is_none());
+        let rest = rest.map(|rest| rest.directory.as_path());
         let tree = match Tree::plant(&environment, COMMON, rest, &|| shared.closes()) {
             Ok(tree) => Arc::new(tree),
             Err(cold) => {
@@ -135,11 +136,15 @@ fn next(shared: &Shared) -> Option<(Arc<HopEnv>, Vec<Programs>)> {
 /// Bytes that warming one more series takes.
 fn needed(shared: &Shared, entries: &[Entry]) -> u64 {
     let heaviest = entries.iter().map(|entry| entry.weight).max().filter(|&most| most > 0);
-    if shared.rest.is_some() && entries.iter().all(|entry| entry.stays.is_none()) {
-        let imported = PROJECT * u64::try_from(at_once()).unwrap_or(1);
-        return heaviest.unwrap_or_default().max(imported);
+    if shared
+        .rest
+        .as_ref()
+        .is_none_or(|rest| resting::objection(rest).is_some())
+    {
+        return heaviest.unwrap_or(FIRST_GUESS);
     }
-    heaviest.unwrap_or(FIRST_GUESS)
+    let imported = PROJECT * u64::try_from(at_once()).unwrap_or(1);
+    heaviest.unwrap_or_default().max(imported)
 }
 
 /// Bytes that are used up: this process, every tree, and what commands are going to want.

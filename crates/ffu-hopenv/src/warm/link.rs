@@ -39,7 +39,7 @@ pub(super) struct Said {
     pub rests: Option<u64>,
     /// Why its memory, or a part of it, does not rest although that was asked.
     pub stays: Option<String>,
-    /// A program that cannot be imported beside those before it; or `also`, when that printed something.
+    /// A program that cannot be imported beside those before it; or the owner of modules that are loaded beside them (`also`).
     pub spoilt: Option<String>,
     /// The child that was forked.
     pub forked: Option<i32>,

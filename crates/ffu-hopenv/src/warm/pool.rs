@@ -5,13 +5,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use ffu_hosts::{Finished, StopFlag, StopLevel};
 use ffu_model::Series;
 
 use super::cold::Cold;
 use super::command;
 use super::keeper::keep_warm;
+use super::resting::Rest;
 use super::tree::{Node, Tree};
 use crate::command::{HopEnv, ProjectCommand, RunError};
 
@@ -69,7 +70,7 @@ pub(super) struct Shared {
     closing: AtomicBool,
     pub budget: u64,
     /// Where the memory of what waits rests.
-    pub rest: Option<Utf8PathBuf>,
+    pub rest: Option<Rest>,
 }
 
 #[derive(Debug)]
@@ -159,19 +160,19 @@ impl Shared {
 }
 
 impl WarmPool {
-    /// A pool whose processes and this one together take no more than `budget` bytes; [`ffu_model::warm::WARM_MEMORY`] is meant for a
-    /// control-plane node. `rest` is a directory for files without a name in which the memory of what waits rests, some 700 MiB a series: many
+    /// A pool whose processes and this one together take no more than `budget` bytes of memory that lies in no file; [`ffu_model::warm::WARM_MEMORY`] is meant for a
+    /// control-plane node. `rest` is a place for files without a name in which the memory of what waits rests, some 700 MiB a series: many
     /// more series are warm then in the same budget. Without one, or if it will not do, the memory stays where it is.
     ///
     /// # Errors
     /// If there can be no more threads.
-    pub fn new(budget: u64, rest: Option<&Utf8Path>) -> std::io::Result<WarmPool> {
+    pub fn new(budget: u64, rest: Option<Rest>) -> std::io::Result<WarmPool> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             changed: Condvar::new(),
             closing: AtomicBool::new(false),
             budget,
-            rest: rest.map(Utf8Path::to_owned),
+            rest,
         });
         let own = Arc::clone(&shared);
         // One thread for as long as the pool lives: the kernel ends a tree with the thread that planted it.

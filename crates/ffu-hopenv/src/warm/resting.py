@@ -11,10 +11,17 @@ import _struct
 
 # Runs of pages that are nearer to each other are one.
 NEAR = 16
-# Mappings that behave otherwise than memory from a file would: wiped or missing in forks, locked, huge, of a device.
-OTHERWISE = set(['wf', 'dc', 'lo', 'ht', 'io', 'pf'])
+# What proc(5) calls the flags of a mapping that behaves as memory from a file would. Not among them: wiped or missing in forks, locked, growing
+# downwards, of huge pages only, of a device, a shadow stack, watched by somebody.
+ORDINARY = set(['rd', 'wr', 'ex', 'mr', 'mw', 'me', 'ac', 'nr', 'dd', 'dw', 'hg', 'nh', 'mg', 'sd'])
+# Bytes that the file is said to have: a mapping that grows in place must not grow beyond its end. They take no room.
+APPARENT = 1 << 36
 # With many small runs the kernel's list of mappings would become long; it has an end, at 65,530 by default.
 MOST_RUNS = 5000
+
+
+class Lost(Exception):
+    """What was written is not on the disk, and may not be what is read."""
 
 
 class Mapping(object):
@@ -24,30 +31,32 @@ class Mapping(object):
         self.begin, self.end = [int(word, 16) for word in words[0].split('-')]
         self.rights = words[1]
         self.name = words[5] if len(words) > 5 else ''
-        self.anonymous = 0
+        # Changed since it was read from its file, in memory or swapped out.
+        self.changed = 0
         self.flags = set()
 
     def may_rest(self):
         """Private memory of the process itself, or of one of these files."""
         own = not self.name or self.name == '[heap]' or self.name.startswith('[anon') or '/ffu-resting-' in self.name
-        return own and self.rights == 'rw-p' and not OTHERWISE & self.flags
+        return own and self.rights == 'rw-p' and self.flags <= ORDINARY
 
     def is_library(self):
         """As it is in its file, wholly."""
-        return self.name.startswith('/') and self.rights in ('r-xp', 'r--p') and not self.anonymous and not OTHERWISE & self.flags
+        return self.name.startswith('/') and self.rights in ('r-xp', 'r--p') and not self.changed and self.flags <= ORDINARY
 
 
 def mappings():
     found = []
     with open('/proc/self/smaps') as lines:
         for line in lines:
-            words = line.split()
+            # A name may have blanks.
+            words = line.rstrip('\n').split(None, 5)
             if not words[0].endswith(':'):
                 found.append(Mapping(words))
-            elif words[0] == 'Anonymous:':
-                found[-1].anonymous = int(words[1])
+            elif words[0] in ('Anonymous:', 'Swap:'):
+                found[-1].changed += int(words[1])
             elif words[0] == 'VmFlags:':
-                found[-1].flags = set(words[1:])
+                found[-1].flags = set(line.split()[1:])
     return found
 
 
@@ -73,11 +82,12 @@ def dirty_runs(found):
 
 
 def rest(libc, library, directory):
-    """Bytes that rest now. The process must have one thread only."""
+    """Bytes that rest now. The process must have one thread only, and end where this raises Lost."""
     name = os.path.join(directory, 'ffu-resting-%d-%d' % (os.getpid(), int(time.time() * 1000000)))
     fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.unlink(name)
+        os.ftruncate(fd, APPARENT)
         found = mappings()
         runs = dirty_runs(found)
         if len(runs) > MOST_RUNS:
@@ -91,10 +101,13 @@ def rest(libc, library, directory):
         library.ffu_rest.restype = libc.ctypes.c_int64
         rests = library.ffu_rest(fd, edges, libc.ctypes.c_size_t(len(runs)))
         if rests < sum(end - begin for begin, end in runs):
-            raise EnvironmentError(errno.ENOSPC, 'after %d MiB' % (rests >> 20))
-        if hasattr(libc.lib, 'sync_file_range'):
-            # To the disk from now on, not when the window has begun: 2 is SYNC_FILE_RANGE_WRITE, which does not wait.
-            libc.lib.sync_file_range(fd, libc.ctypes.c_int64(0), libc.ctypes.c_int64(0), 2)
+            raise EnvironmentError(libc.ctypes.get_errno(), 'after %d MiB' % (rests >> 20))
         return rests
     finally:
-        os.close(fd)
+        try:
+            # Now, and not when the window has begun; and a disk that cannot keep it is noticed before anything rests on it.
+            os.fdatasync(fd)
+        except EnvironmentError as error:
+            raise Lost('%s' % error)
+        finally:
+            os.close(fd)

@@ -6,7 +6,7 @@
 #
 # Every process here (a node) has one link to ffu, a connection to the abstract socket ("door") it was told of, and on it
 # one JSON object a line, both ways. A node does what it is asked:
-#   {"do": "node", "door": D, "modules": [...], "programs": [...], "also": {...}, "rest": DIR}   fork one that imports more, and
+#   {"do": "node", "door": D, "modules": [...], "programs": [...], "also": [...], "rest": DIR}   fork one that imports more, and
 #                                                                                  whose memory then rests in a file there, if asked
 #   {"do": "command", "door": D}                                                    fork one that will be a command
 #   {"do": "reap", "pid": P}                                                        say how a child ended
@@ -148,7 +148,7 @@ class Libc(object):
         try:
             while content:
                 content = content[write(fd, content):]
-            return self.ctypes.CDLL('/proc/self/fd/%d' % fd)
+            return self.ctypes.CDLL('/proc/self/fd/%d' % fd, use_errno=True)
         finally:
             os.close(fd)
 
@@ -294,6 +294,9 @@ class Node(object):
             if self.library is None:
                 raise Refused(self.no_library)
             return {'rests': rest(self.libc, self.library, directory)}
+        except Lost as error:
+            self.link.hello(failed='memory that was to rest in a file: %s' % error)
+            exit_now(0)
         except Exception as error:
             return {'stays': ('%s: %s' % (type(error).__name__, error))[:500]}
 

@@ -139,7 +139,7 @@ impl Node {
 }
 
 /// Takes out of a request what cannot be imported beside the rest: the modules of an owner, or a program and those after it. False if nothing
-/// can be taken out.
+/// would be left.
 fn without(request: &mut serde_json::Value, spoilt: &str) -> bool {
     if let Some(also) = request.get_mut("also").and_then(|also| also.as_array_mut()) {
         let before = also.len();
@@ -150,9 +150,12 @@ fn without(request: &mut serde_json::Value, spoilt: &str) -> bool {
     }
     let programs = request.get_mut("programs").and_then(|programs| programs.as_array_mut());
     programs.is_some_and(|programs| {
-        let spoils = programs.first().is_some_and(|first| first.as_str() != Some(spoilt));
-        programs.truncate(1);
-        spoils
+        let at = programs.iter().position(|program| program.as_str() == Some(spoilt));
+        let before = at.unwrap_or_default();
+        if before > 0 {
+            programs.truncate(before);
+        }
+        before > 0
     })
 }
 

@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
-use ffu_hopenv::{HopEnv, Programs, ProjectCommand, Ran, RunError, WarmPool};
+use camino::Utf8PathBuf;
+use ffu_hopenv::{HopEnv, Programs, ProjectCommand, Ran, Rest, RunError, WarmPool};
 use ffu_hosts::StopFlag;
 
 use crate::action::action;
@@ -40,7 +40,7 @@ impl World {
     }
 
     /// Each program as a project of its own.
-    pub fn pool(&self, budget: u64, rest: Option<&Utf8Path>, programs: &[&str]) -> WarmPool {
+    pub fn pool(&self, budget: u64, rest: Option<Rest>, programs: &[&str]) -> WarmPool {
         let pool = WarmPool::new(budget, rest).unwrap();
         let wanted = programs.iter().map(|&name| Programs {
             project: name.to_owned(),

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use camino::Utf8Path;
 use ffu_engine::RunView;
-use ffu_hopenv::{Programs, WarmPool};
+use ffu_hopenv::{Programs, Rest, WarmPool};
 use ffu_model::step::Action;
 use ffu_model::{Finding, Plan, Series, Severity};
 
@@ -24,7 +23,7 @@ pub(super) struct Warmth {
 }
 
 impl Warmth {
-    fn new(plan: &Plan, view: &RunView, budget: u64, rest: &Utf8Path) -> std::io::Result<Warmth> {
+    fn new(plan: &Plan, view: &RunView, budget: u64, rest: Rest) -> std::io::Result<Warmth> {
         let mut programs = BTreeMap::<Series, Vec<Programs>>::new();
         let mut left = BTreeMap::<Series, BTreeMap<String, usize>>::new();
         for step in plan.steps.iter().filter(|step| !view.is_done(&step.id)) {
@@ -63,13 +62,22 @@ impl World {
     /// # Errors
     /// If there can be no thread for it.
     pub fn keep_warm(&mut self, view: &RunView, budget: u64) -> std::io::Result<()> {
-        self.warmth = Some(Warmth::new(&self.plan, view, budget, self.run.path())?);
+        self.warmth = Some(Warmth::new(&self.plan, view, budget, self.place_to_rest())?);
         for step in self.plan.steps.iter().filter(|step| view.is_done(&step.id)) {
             if let Action::VerifyEnvironment { series } = &step.action {
                 self.start_warming(series);
             }
         }
         Ok(())
+    }
+
+    /// The run's directory. A checkpoint may be written there, too, and the databases' own files may be on the same disk: as many bytes as they
+    /// have are left free.
+    fn place_to_rest(&self) -> Rest {
+        Rest {
+            directory: self.run.path().to_owned(),
+            reserve: self.plan.cloud.databases().map(|(_, database)| database.bytes).sum(),
+        }
     }
 
     /// One command of a project in a series is done. What is not wanted any more makes room for the next series.

@@ -97,16 +97,16 @@ impl Evidence {
 }
 
 impl Moment {
-    /// How large `table_definition_cache` must be for nothing to be forgotten, while no table is made.
+    /// How large `table_definition_cache` must be for nothing to be forgotten, while few tables are made.
     pub(super) fn cache_needed(&self) -> u64 {
-        self.tables.saturating_add(MARGIN + 1)
+        self.tables.saturating_add(2 * MARGIN)
     }
 
     /// Whether no table can have left the cache since an earlier moment.
     fn kept_all_since(&self, earlier: &Moment) -> bool {
         let made = self.highest_id.checked_sub(earlier.highest_id);
         let room = self.cache.min(earlier.cache);
-        made.is_some_and(|made| room >= earlier.cache_needed().saturating_add(made))
+        made.is_some_and(|made| room > earlier.tables.saturating_add(MARGIN).saturating_add(made))
     }
 
     /// Whether it is the same start of the same server as an earlier moment, with clocks that went on alike.

@@ -79,6 +79,11 @@ pub(super) fn now(session: &mut Session, server: &Server, schema: &str) -> Resul
 
 fn moment(session: &mut Session, server: &Server) -> Result<Option<Moment>, DbError> {
     let during = "asking the server for its clock";
+    let facts = server.facts();
+    if facts.flavor == "mariadb" && facts.version_number < (10, 6, 0) {
+        // What is known of when it stamps and forgets was not looked at there.
+        return Ok(None);
+    }
     let is_mysql = server.facts().flavor == "mysql";
     if is_mysql && server.facts().version_number.0 >= 8 {
         // Its information schema tells times of up to a day ago otherwise.
@@ -134,15 +139,21 @@ pub(super) fn in_window(
     if let Some(now) = &mut now
         && verified.any(Evidence::needs_cache)
     {
-        now.moment.highest_id = id_of_new_table(side)?.unwrap_or(u64::MAX);
+        now.moment.highest_id = id_of_new_table(side, &now.moment.node)?.unwrap_or(u64::MAX);
     }
     Ok(now)
 }
 
-/// The id that InnoDB gives to a table made now, in the copy's schema, and dropped; nothing where that is not to be had.
-fn id_of_new_table(side: &Side) -> Result<Option<u64>, DbError> {
-    side.make_and_drop_table(|session| Ok(super::ids(session, &side.server, &side.copy)?.get(PROBE).copied()))
-        .map(Option::flatten)
+/// The id that InnoDB gives to a table made now, in the copy's schema, and dropped; nothing where that is not to be had, or where
+/// the connection leads to another node of a cluster, which counts for itself.
+fn id_of_new_table(side: &Side, node: &str) -> Result<Option<u64>, DbError> {
+    let look = |session: &mut Session| {
+        if super::node(session)? != node {
+            return Ok(None);
+        }
+        Ok(super::ids(session, &side.server, &side.copy)?.get(PROBE).copied())
+    };
+    side.make_and_drop_table(look).map(Option::flatten)
 }
 
 /// For how many seconds the oldest of all transactions has been open; nothing where the server does not tell.

@@ -61,19 +61,23 @@ impl Side {
     }
 
     /// Makes a table in the copy's schema, lets it be looked at, and drops it; nothing where that is not allowed. Should this end between the two,
-    /// the copy's next attempt drops what the source does not have.
+    /// the next attempt drops it.
     pub(super) fn make_and_drop_table<R>(
         &self,
         look: impl FnOnce(&mut Session) -> Result<R, DbError>,
     ) -> Result<Option<R>, DbError> {
         let during = "making a table that is dropped again";
         let mut session = self.writer()?;
+        let drop = format!("DROP TABLE IF EXISTS {PROBE}");
+        if allowed(session.run(&drop, during))?.is_none() {
+            return Ok(None);
+        }
         if allowed(session.run(&format!("CREATE TABLE {PROBE} (id INT) ENGINE=InnoDB"), during))?.is_none() {
             return Ok(None);
         }
-        let seen = look(&mut session)?;
-        session.run(&format!("DROP TABLE {PROBE}"), during)?;
-        Ok(Some(seen))
+        let seen = look(&mut session);
+        session.run(&drop, during)?;
+        seen.map(Some)
     }
 
     /// Facts of the schema that is copied.
