@@ -12,9 +12,10 @@ import threading
 class Memory(threading.Thread):
     """`peak` and `anonymous` are in KiB, `most` is a number of processes."""
 
-    def __init__(self, pid, lab):
+    def __init__(self, pid, lab=None):
         super().__init__(daemon=True)
-        self.pid, self.lab, self.peak, self.anonymous, self.most, self.over = pid, pathlib.Path(lab), 0, 0, 0, threading.Event()
+        self.pid, self.lab = pid, lab and pathlib.Path(lab)
+        self.peak, self.anonymous, self.most, self.over = 0, 0, 0, threading.Event()
 
     def run(self):
         while not self.over.wait(0.5):
@@ -30,7 +31,7 @@ class Memory(threading.Thread):
 
     def tree(self):
         services, children = set(), {}
-        for file in self.lab.glob("services/run/*.pid"):
+        for file in self.lab.glob("services/run/*.pid") if self.lab else ():
             try:
                 services.update(file.read_text().split()[:1])
             except OSError:

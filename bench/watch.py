@@ -7,40 +7,12 @@ import os
 import pathlib
 import subprocess
 import sys
-import threading
 import time
+
+from memory import Memory
 
 PERIOD_MS, TIMEOUT_MS, NICE, FPING_MOST = 100, 1000, -10, 600
 work, ffu, seconds = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-
-
-class Memory(threading.Thread):
-    """The largest sum of PSS over a process and all below it, in MiB."""
-
-    def __init__(self, pid):
-        super().__init__(daemon=True)
-        self.pid, self.peak, self.over = pid, 0, threading.Event()
-
-    def tree(self):
-        found = [self.pid]
-        for pid in found:
-            try:
-                for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-                    found += [int(child) for child in path.read_text().split()]
-            except OSError:
-                pass
-        return found
-
-    def run(self):
-        while not self.over.wait(0.5):
-            total = 0
-            for pid in self.tree():
-                try:
-                    lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-                    total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-                except OSError:
-                    pass
-            self.peak = max(self.peak, total / 1024)
 
 
 def measured(command):
@@ -52,10 +24,9 @@ def measured(command):
         memory.start()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        memory.over.set()
-        memory.join()
+        memory.end()
         output.seek(0)
-        return output.read(), usage.ru_utime + usage.ru_stime, memory.peak, process.returncode
+        return output.read(), usage.ru_utime + usage.ru_stime, memory.peak / 1024, process.returncode
 
 
 def addresses(count):

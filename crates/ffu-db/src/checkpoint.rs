@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::control::Options;
 pub use manifest::{Manifest, SavedDatabase, SavedDump, SavedFile, load};
 pub use proof::{ProofReport, prove};
-pub use restore::{RestoreProof, restore_databases, restore_files, restore_with};
+pub use restore::{restore_databases, restore_files, restore_with};
 
 use crate::control::Control;
 use crate::error::DbError;
@@ -49,10 +49,10 @@ pub struct DatabaseProof {
     pub sentence: String,
 }
 
-/// How much of the source of a standby copy is read in the window.
+/// How much is read of databases that have a copy, in the window and on the way back; what is dumped or loaded is always read whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Comparison {
-    /// What the server does not know to be as it was when it was compared before: see [`standby`].
+pub enum Thoroughness {
+    /// As much as the proofs of [`standby`] need.
     #[default]
     Sufficient,
     /// Every row.
@@ -118,7 +118,7 @@ pub fn make(
     files: &[camino::Utf8PathBuf],
     options: &Options,
 ) -> Result<Manifest, DbError> {
-    make_with(dir, databases, files, Comparison::Sufficient, options)
+    make_with(dir, databases, files, Thoroughness::Sufficient, options)
 }
 
 /// [`make`] with a wish about what is read.
@@ -129,7 +129,7 @@ pub fn make_with(
     dir: &Utf8Path,
     databases: &[Target],
     files: &[camino::Utf8PathBuf],
-    comparison: Comparison,
+    thoroughness: Thoroughness,
     options: &Options,
 ) -> Result<Manifest, DbError> {
     let control = Control::start(options);
@@ -144,7 +144,7 @@ pub fn make_with(
             });
         }
     }
-    let mut copies = standby::complete(dir, databases, comparison, &control)?;
+    let mut copies = standby::complete(dir, databases, thoroughness, &control)?;
     let dumped: Vec<Target> = databases
         .iter()
         .filter(|d| !copies.contains_key(&d.key))

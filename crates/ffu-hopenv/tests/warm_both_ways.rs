@@ -4,12 +4,14 @@
 #![allow(clippy::print_stdout)] // What was measured; `cargo nextest run --no-capture` shows it.
 
 mod cloud;
+#[path = "support/resting.rs"]
+mod resting;
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use cloud::{Cloud, SCHEMATA, difference, hop, open, programs, settle};
-use ffu_hopenv::{HopEnv, Rest, WarmPool};
+use ffu_hopenv::{HopEnv, WarmPool};
 use ffu_hosts::StopFlag;
 
 type Step = (&'static str, &'static str, &'static [&'static str]);
@@ -75,11 +77,7 @@ fn every_series_that_waits_for_room_says_so() {
 
 /// A hop, or with no series to come from the first one of a cloud: on empty databases.
 fn both_ways(from: Option<&str>, to: &str) {
-    let rest = Rest {
-        directory: env!("CARGO_TARGET_TMPDIR").into(),
-        reserve: 0,
-    };
-    let pool = WarmPool::new(ffu_model::warm::WARM_MEMORY, Some(rest)).unwrap();
+    let pool = WarmPool::new(ffu_model::warm::WARM_MEMORY, resting::in_build()).unwrap();
     for series in from.into_iter().chain([to]) {
         let environment = open(series);
         let wanted = programs(&environment);
@@ -101,16 +99,8 @@ fn both_ways(from: Option<&str>, to: &str) {
         settled.rests >> 20,
         settled.warmed_in
     );
-    match &settled.stays {
-        None => assert!(settled.rests > settled.memory, "{settled:?}"),
-        // Of this machine, not of what is tested.
-        Some(why) => {
-            println!("NOT SEEN HERE: memory that rests in files: {why}");
-            assert!(
-                why.starts_with(env!("CARGO_TARGET_TMPDIR")) || why.contains("are free in"),
-                "{why}"
-            );
-        }
+    if resting::on_disk(&settled) {
+        assert!(settled.stays.is_none() && settled.rests > settled.memory, "{settled:?}");
     }
     assert!(settled.cold.is_empty(), "{:?}", settled.cold);
     let found = Mutex::new(Found::default());

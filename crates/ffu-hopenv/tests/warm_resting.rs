@@ -1,9 +1,9 @@
 //! The memory of a process that waits rests in a file: its commands find it as it was, and where that cannot be it stays in memory.
 
-#![allow(clippy::print_stdout)] // What a machine does not let be seen.
-
 #[path = "support/action.rs"]
 mod action;
+#[path = "support/resting.rs"]
+mod resting;
 mod support;
 #[path = "support/world.rs"]
 mod world;
@@ -16,6 +16,7 @@ use ffu_hopenv::{Programs, Rest, SeriesWarmth, WarmPool};
 use ffu_hosts::{Exit, StopFlag};
 use ffu_model::warm::WARM_MEMORY;
 
+use resting::{in_build, in_directory, on_disk};
 use support::series;
 use world::World;
 
@@ -32,23 +33,6 @@ const REMEMBERS: &str = "import hashlib, random\nmade = random.Random(7)\nsmall 
 /// As above, in a process that may not write files of more than eight mebibytes.
 fn bounded() -> String {
     format!("import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (8 << 20, 8 << 20))\n{REMEMBERS}")
-}
-
-fn in_directory(directory: &Utf8Path) -> Option<Rest> {
-    Some(Rest {
-        directory: directory.to_owned(),
-        reserve: 0,
-    })
-}
-
-/// Where the build is; if that will not do, the reason, which is told.
-fn on_disk(found: &SeriesWarmth) -> bool {
-    let why = found.stays.clone().unwrap_or_default();
-    let is_of_this_machine = why.starts_with(env!("CARGO_TARGET_TMPDIR")) || why.contains("are free in");
-    if is_of_this_machine {
-        println!("NOT SEEN HERE: memory that rests in files: {why}");
-    }
-    !is_of_this_machine
 }
 
 const LONG: Duration = Duration::from_secs(60);
@@ -98,8 +82,7 @@ fn what_cannot_rest_stays_in_memory_and_says_why() {
     assert!(found.rests == 0 && found.memory > 60 << 20, "{found:?}");
     runs_as_plain(&world, &pool, "remembers");
     drop(pool);
-    let build = Utf8Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let pool = world.pool(WARM_MEMORY, in_directory(build), &["bounded"]);
+    let pool = world.pool(WARM_MEMORY, in_build(), &["bounded"]);
     let found = settled(&pool);
     if on_disk(&found) {
         let why = found.stays.clone().unwrap_or_default();
@@ -108,9 +91,9 @@ fn what_cannot_rest_stays_in_memory_and_says_why() {
     }
     runs_as_plain(&world, &pool, "bounded");
     drop(pool);
-    let all = Some(Rest {
-        directory: build.to_owned(),
+    let all = in_build().map(|rest| Rest {
         reserve: u64::MAX,
+        ..rest
     });
     let pool = world.pool(WARM_MEMORY, all, &["remembers"]);
     let found = settled(&pool);
@@ -146,7 +129,7 @@ fn a_program_that_cannot_share_a_process_has_its_own_if_that_may_rest() {
     // The interpreter, what projects share, and the first program.
     let (without, _) = processes(None);
     assert_eq!(without, 3);
-    let (with, is_seen) = processes(in_directory(Utf8Path::new(env!("CARGO_TARGET_TMPDIR"))));
+    let (with, is_seen) = processes(in_build());
     if is_seen {
         assert_eq!(with, 4);
     }

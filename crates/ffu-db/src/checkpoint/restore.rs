@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::manifest::{Manifest, SavedDatabase, SavedDump};
-use super::{DatabaseProof, dump, manifest, saved, standby};
+use super::{DatabaseProof, Thoroughness, dump, manifest, saved, standby};
 use crate::client::Call;
 use crate::control::{Control, Options};
 use crate::error::DbError;
@@ -27,24 +27,14 @@ const RENAMING: usize = 8;
 /// [`DbError::BadCheckpoint`] before a database is touched if a dump is not what the manifest says,
 /// [`DbError::FingerprintDiffers`] if the result is not what it was, and those of servers and programs.
 pub fn restore_databases(dir: &Utf8Path, options: &Options) -> Result<Vec<DatabaseProof>, DbError> {
-    restore_with(dir, RestoreProof::Sufficient, options)
-}
-
-/// How much is read on the way back of databases that have a copy; what a dump is loaded into is always read whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RestoreProof {
-    /// As much as the proof of [`super::standby`] needs.
-    #[default]
-    Sufficient,
-    /// Every row.
-    Full,
+    restore_with(dir, Thoroughness::Sufficient, options)
 }
 
 /// [`restore_databases`], with a choice of how much is read.
 ///
 /// # Errors
 /// See [`restore_databases`].
-pub fn restore_with(dir: &Utf8Path, proof: RestoreProof, options: &Options) -> Result<Vec<DatabaseProof>, DbError> {
+pub fn restore_with(dir: &Utf8Path, proof: Thoroughness, options: &Options) -> Result<Vec<DatabaseProof>, DbError> {
     let control = Control::start(options);
     let manifest = super::load(dir)?;
     crate::client::remove_leftovers(dir);
@@ -68,7 +58,7 @@ pub fn restore_with(dir: &Utf8Path, proof: RestoreProof, options: &Options) -> R
     }
     // The one with most tables takes longest, so that it is begun first.
     copies.sort_by_key(|(_, copied, _)| std::cmp::Reverse(copied.fingerprint.tables.len()));
-    let full = proof == RestoreProof::Full;
+    let full = proof == Thoroughness::Full;
     let mut proofs = control.each_in(RENAMING, &copies, |(database, copied, access)| {
         standby::swap(dir, database, copied, access, full, &control)
     })?;

@@ -9,7 +9,7 @@
 //!   stopped; ranges that differ are copied and compared again. The second reading is spared a table of which the server,
 //!   asked again in the window, knows the same: by the time of its last write, its ids and its definition's time, if the
 //!   server was not restarted, no clock was set and nothing can have been forgotten (`evidence` has the rules, and the
-//!   reasons). Whatever is in doubt is read; [`Comparison::Full`](super::Comparison) reads all. Definitions of all tables
+//!   reasons). Whatever is in doubt is read; [`Thoroughness::Full`](super::Thoroughness) reads all. Definitions of all tables
 //!   are compared. So source and copy are equal, but for a chance of 2⁻⁶⁰, if nobody wrote to the copy in between. The
 //!   copy's schema is new, so that only accounts can that have rights on every schema, or by a pattern that its name happens
 //!   to meet.
@@ -160,10 +160,25 @@ pub(super) fn table_names(session: &mut Session, schema: &str) -> Result<Vec<Str
     )
 }
 
+fn is_mysql_8(server: &Server) -> bool {
+    let facts = server.facts();
+    facts.flavor == "mysql" && facts.version_number.0 >= 8
+}
+
+/// The information schema of MySQL 8 tells when tables were written as of up to a day ago otherwise.
+fn tell_times_of_now(session: &mut Session, server: &Server) -> Result<(), DbError> {
+    if is_mysql_8(server) {
+        session.run(
+            "SET SESSION information_schema_stats_expiry = 0",
+            "asking for times of now",
+        )?;
+    }
+    Ok(())
+}
+
 /// Where the information schema lists InnoDB's tables and partitions.
 fn dictionary(server: &Server) -> &'static str {
-    let facts = server.facts();
-    if facts.flavor == "mysql" && facts.version_number.0 >= 8 {
+    if is_mysql_8(server) {
         "INNODB_TABLES"
     } else {
         "INNODB_SYS_TABLES"

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use ffu_db::Options;
-use ffu_db::checkpoint::{self, RestoreProof, Target, standby};
+use ffu_db::checkpoint::{self, Target, Thoroughness, standby};
 use ffu_db::testing::{TestDatabase, shared_server};
 use ffu_model::plan::CheckpointProof;
 
@@ -179,10 +179,10 @@ fn writes_meanwhile_are_found_and_the_way_back_is_a_rename() {
     admin
         .execute(None, &format!("CREATE DATABASE {}", absent.schema))
         .unwrap();
-    for proof in [RestoreProof::Sufficient, RestoreProof::Full] {
+    for proof in [Thoroughness::Sufficient, Thoroughness::Full] {
         let proofs = checkpoint::restore_with(&dir, proof, &Options::default()).unwrap();
         assert_eq!(proofs[0].digest, saved.fingerprint.digest);
-        let word = if proof == RestoreProof::Full {
+        let word = if proof == Thoroughness::Full {
             "every row was read"
         } else {
             "InnoDB ids"

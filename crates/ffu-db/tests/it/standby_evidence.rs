@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use ffu_db::checkpoint::standby::Reading;
-use ffu_db::checkpoint::{self, Comparison, Target, standby};
+use ffu_db::checkpoint::{self, Target, Thoroughness, standby};
 use ffu_db::testing::{TestDatabase, TestServer};
 use ffu_db::{Options, Server};
 use mysql::prelude::Queryable as _;
@@ -178,7 +178,7 @@ fn every_way_to_write_is_seen() {
     let reading = finish(&admin, &dir, &db, &targets);
     assert_eq!((reading.known.tables, reading.read.tables), (total, 0), "{reading:?}");
     checkpoint::forget(&dir).unwrap();
-    let full = checkpoint::make_with(&dir, &targets, &[], Comparison::Full, &Options::default()).unwrap();
+    let full = checkpoint::make_with(&dir, &targets, &[], Thoroughness::Full, &Options::default()).unwrap();
     let read = full.databases[0].copied.clone().unwrap().reading;
     assert_eq!((read.known.tables, read.read.tables), (0, total), "{read:?}");
     checkpoint::forget(&dir).unwrap();

@@ -135,16 +135,22 @@ fn next(shared: &Shared) -> Option<(Arc<HopEnv>, Vec<Programs>)> {
 
 /// Bytes that warming one more series takes.
 fn needed(shared: &Shared, entries: &[Entry]) -> u64 {
-    let heaviest = entries.iter().map(|entry| entry.weight).max().filter(|&most| most > 0);
-    if shared
+    let heaviest = |rested: bool| {
+        let weighed = entries
+            .iter()
+            .filter(|entry| entry.weight > 0 && (rested || entry.rests == 0));
+        weighed.map(|entry| entry.weight).max()
+    };
+    let can_rest = shared
         .rest
         .as_ref()
-        .is_none_or(|rest| resting::objection(rest).is_some())
-    {
-        return heaviest.unwrap_or(FIRST_GUESS);
+        .is_some_and(|rest| resting::objection(rest).is_none());
+    if can_rest {
+        let imported = PROJECT * u64::try_from(at_once()).unwrap_or(1);
+        return heaviest(true).unwrap_or_default().max(imported);
     }
-    let imported = PROJECT * u64::try_from(at_once()).unwrap_or(1);
-    heaviest.unwrap_or_default().max(imported)
+    // What rests says nothing of one that cannot.
+    heaviest(false).unwrap_or(FIRST_GUESS)
 }
 
 /// Bytes that are used up: this process, every tree, and what commands are going to want.

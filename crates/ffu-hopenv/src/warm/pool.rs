@@ -119,7 +119,7 @@ impl Entry {
         SeriesWarmth {
             series: self.series().clone(),
             memory: self.tree().map_or(0, |tree| tree.memory()),
-            rests: self.rests,
+            rests: self.tree().map_or(0, |_| self.rests),
             stays: self.stays.clone(),
             warmed_in: self.warmed_in,
             waits_for_room: self.waits_for_room,

@@ -105,7 +105,7 @@ def rest(libc, library, directory):
         return rests
     finally:
         try:
-            # Now, and not when the window has begun; and a disk that cannot keep it is noticed before anything rests on it.
+            # Now, and not when the window has begun; and a disk that does not keep it is noticed before a command is forked.
             os.fdatasync(fd)
         except EnvironmentError as error:
             raise Lost('%s' % error)

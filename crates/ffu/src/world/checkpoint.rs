@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ffu_db::checkpoint::{self, Comparison, Manifest, ProofReport, Target, standby};
+use ffu_db::checkpoint::{self, Manifest, ProofReport, Target, Thoroughness, standby};
 use ffu_db::{Options, copy};
 use ffu_engine::{Inspection, Performed};
 use ffu_model::cloud::{ConnectionRef, DatabaseKey};
@@ -143,12 +143,12 @@ impl World {
         files.extend(self.new_files());
         let proof = self.plan.policy.checkpoint_proof;
         let made = self.with_options(|options| {
-            let comparison = if self.paranoid {
-                Comparison::Full
+            let thoroughness = if self.paranoid {
+                Thoroughness::Full
             } else {
-                Comparison::Sufficient
+                Thoroughness::Sufficient
             };
-            let manifest = checkpoint::make_with(&directory, &targets, &files, comparison, options)?;
+            let manifest = checkpoint::make_with(&directory, &targets, &files, thoroughness, options)?;
             let report = checkpoint::prove(&directory, proof, options)?;
             Ok::<_, ffu_db::DbError>((manifest, report))
         });

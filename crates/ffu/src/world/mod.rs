@@ -37,7 +37,7 @@ pub struct World {
     /// Where each database's connection is to be read, those that the run creates included.
     references: BTreeMap<DatabaseKey, ConnectionRef>,
     /// How much is read of databases that come back.
-    proof: ffu_db::checkpoint::RestoreProof,
+    proof: ffu_db::checkpoint::Thoroughness,
     /// Whether commands run that provably change nothing.
     paranoid: bool,
     /// Absent when commands are to be plain processes.
@@ -78,14 +78,14 @@ impl World {
             stop: stop.clone(),
             references,
             paranoid: false,
-            proof: ffu_db::checkpoint::RestoreProof::Sufficient,
+            proof: ffu_db::checkpoint::Thoroughness::Sufficient,
             warmth: None,
         })
     }
 
     /// Has every row read of databases that come back.
     pub fn prove_fully(&mut self) {
-        self.proof = ffu_db::checkpoint::RestoreProof::Full;
+        self.proof = ffu_db::checkpoint::Thoroughness::Full;
     }
 
     fn staged(&self) -> camino::Utf8PathBuf {

@@ -127,7 +127,7 @@ impl World {
                 };
                 let stays = settled
                     .stays
-                    .map_or_else(String::new, |why| format!(" (the rest stays in memory: {why})"));
+                    .map_or_else(String::new, |why| format!(" (not all of it rests: {why})"));
                 format!(
                     "; warm after {:.1} s, {} MiB{rests}{stays}",
                     time.as_secs_f64(),

@@ -11,7 +11,7 @@ use super::chunks::{next_bound, range};
 use super::side::{self, Side};
 use super::state::{Chunk, Copying, TableCopy};
 use super::structure::Table;
-use super::{Refusal, hash, names, objects, state, structure, verify};
+use super::{Refusal, names, objects, state, structure, verify};
 use crate::checkpoint::Target;
 use crate::control::{Control, Options};
 use crate::error::DbError;
@@ -22,7 +22,6 @@ use crate::quote::identifier;
 const CHUNK_BYTES: u64 = 8 << 20;
 /// How often the state is written down.
 const SAVED_EVERY: Duration = Duration::from_secs(2);
-const DUPLICATE_KEY: u16 = 1062;
 
 /// What the early copy has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,8 +49,7 @@ pub struct PreparedDatabase {
 
 /// Rows of a chunk.
 pub(super) fn chunk_rows(table: &Table) -> u64 {
-    let width = table.bytes / table.rows.max(1);
-    (CHUNK_BYTES / width.max(16)).clamp(200, 100_000)
+    (CHUNK_BYTES / table.width().max(16)).clamp(200, 100_000)
 }
 
 /// Copies databases beside themselves, as far as that can be done while they are in use, and compares them. What an earlier
@@ -280,7 +278,6 @@ fn copy_table(
     let mut copy = lock().0[work.database].tables.get(name).cloned().unwrap_or_default();
     let mut session = side.writer()?;
     let rows = chunk_rows(table);
-    let width = table.bytes / table.rows.max(1);
     let mut at = 0;
     loop {
         control.check(&during)?;
@@ -297,17 +294,10 @@ fn copy_table(
             let condition = range(&table.key, copy.after(at), copy.chunks[at].upto.as_deref())?;
             // A chunk whose end was not written down may be there, whole or not at all.
             side.delete_rows(&mut session, name, &condition)?;
-            match side.copy_rows(&mut session, name, table, &condition) {
-                Ok(()) => {
-                    let sum = hash::sum(&mut session, &side.copy, name, &table.columns, &condition)?;
-                    pace.pass(sum.rows.saturating_mul(width), control, &during)?;
-                    copy.chunks[at].sum = Some(sum);
-                }
-                // A unique value went from a row that was copied to one that is copied now. The window sees to it.
-                Err(DbError::Statement {
-                    code: DUPLICATE_KEY, ..
-                }) => {}
-                Err(other) => return Err(other),
+            // Where values changed places, the window sees to it.
+            if let Some(sum) = side.copy_chunk(&mut session, name, table, &condition)? {
+                pace.pass(table.bytes_of(sum.rows), control, &during)?;
+                copy.chunks[at].sum = Some(sum);
             }
         }
         at += 1;

@@ -9,7 +9,7 @@ use super::evidence::{Evidence, Moment, Seen};
 use super::side::{PROBE, Side};
 use super::state::Copying;
 use super::swap::table_of;
-use crate::checkpoint::Comparison;
+use crate::checkpoint::Thoroughness;
 use crate::error::DbError;
 use crate::server::{Rows, Server, Session};
 
@@ -84,11 +84,7 @@ fn moment(session: &mut Session, server: &Server) -> Result<Option<Moment>, DbEr
         // What is known of when it stamps and forgets was not looked at there.
         return Ok(None);
     }
-    let is_mysql = server.facts().flavor == "mysql";
-    if is_mysql && server.facts().version_number.0 >= 8 {
-        // Its information schema tells times of up to a day ago otherwise.
-        session.run("SET SESSION information_schema_stats_expiry = 0", during)?;
-    }
+    super::tell_times_of_now(session, server)?;
     let node = super::node(session)?;
     let boot = since_boot();
     let values = session.rows("SELECT UNIX_TIMESTAMP(), @@table_definition_cache", during)?;
@@ -120,7 +116,7 @@ fn moment(session: &mut Session, server: &Server) -> Result<Option<Moment>, DbEr
         cache,
         tables,
         highest_id,
-        tells_null: !is_mysql,
+        tells_null: facts.flavor != "mysql",
     }))
 }
 
@@ -129,9 +125,9 @@ pub(super) fn in_window(
     copying: &Copying,
     side: &Side,
     session: &mut Session,
-    comparison: Comparison,
+    thoroughness: Thoroughness,
 ) -> Result<Option<Now>, DbError> {
-    if comparison == Comparison::Full {
+    if thoroughness == Thoroughness::Full {
         return Ok(None);
     }
     let mut now = now(session, &side.server, &side.schema)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::side::Side;
 use crate::error::DbError;
-use crate::server::Session;
+use crate::server::{Rows, Session};
 
 const BETWEEN: Duration = Duration::from_millis(20);
 
@@ -68,14 +68,15 @@ fn log(session: &mut Session) -> Result<Option<Log>, DbError> {
 }
 
 /// Out of status variables by name.
-fn read(rows: Vec<Vec<Option<String>>>) -> Option<Log> {
+fn read(rows: Rows) -> Option<Log> {
     let (mut written, mut synced) = (None, None);
     for row in rows {
         let mut values = row.into_iter().flatten();
         let (name, value) = (values.next()?.to_ascii_lowercase(), values.next()?.parse().ok()?);
-        match name.contains("flushed") {
-            true => synced = Some(value),
-            false => written = Some(value),
+        if name.contains("flushed") {
+            synced = Some(value);
+        } else {
+            written = Some(value);
         }
     }
     Some(Log {
@@ -90,7 +91,7 @@ mod tests {
     use crate::server::Server;
     use crate::testing::TestServer;
 
-    fn rows(pairs: &[(&str, &str)]) -> Vec<Vec<Option<String>>> {
+    fn rows(pairs: &[(&str, &str)]) -> Rows {
         let text = |text: &str| Some(text.to_owned());
         pairs
             .iter()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 
+use super::hash::{self, Sum};
 use super::observe::allowed;
 use super::structure::{self, Table};
 use crate::error::DbError;
@@ -15,6 +16,7 @@ use crate::server::{Server, Session};
 
 /// Lanes that write neighbouring unique values may lock each other out; the statement of one is then taken back whole.
 const DEADLOCK: u16 = 1213;
+const DUPLICATE_KEY: u16 = 1062;
 const ATTEMPTS: u32 = 50;
 
 /// A table of no database.
@@ -127,6 +129,24 @@ impl Side {
             identifier("schema", &self.schema)?
         );
         patient(session, &sql, &format!("copying rows of {}.{name}", self.schema))
+    }
+
+    /// Copies the rows for which a condition holds, and counts and hashes what is in the copy then; nothing if unique values changed places
+    /// while this went on, so that two rows wanted one.
+    pub(super) fn copy_chunk(
+        &self,
+        session: &mut Session,
+        name: &str,
+        table: &Table,
+        condition: &str,
+    ) -> Result<Option<Sum>, DbError> {
+        match self.copy_rows(session, name, table, condition) {
+            Ok(()) => hash::sum(session, &self.copy, name, &table.columns, condition).map(Some),
+            Err(DbError::Statement {
+                code: DUPLICATE_KEY, ..
+            }) => Ok(None),
+            Err(other) => Err(other),
+        }
     }
 
     /// Deletes a range of the copy's rows; without a condition all of them.

@@ -30,6 +30,18 @@ pub(super) struct Table {
     pub rows: u64,
 }
 
+impl Table {
+    /// Bytes of a row on average, with its share of the indexes.
+    pub(super) fn width(&self) -> u64 {
+        self.bytes / self.rows.max(1)
+    }
+
+    /// Bytes of so many rows.
+    pub(super) fn bytes_of(&self, rows: u64) -> u64 {
+        rows.saturating_mul(self.width())
+    }
+}
+
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Column {

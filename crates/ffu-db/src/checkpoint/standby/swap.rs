@@ -173,10 +173,7 @@ pub(in super::super) fn swap(
         "SET SESSION foreign_key_checks = 0, SESSION lock_wait_timeout = 120",
         &during,
     )?;
-    if server.facts().flavor == "mysql" && server.facts().version_number.0 >= 8 {
-        // Its information schema tells times of up to a day ago otherwise.
-        session.run("SET SESSION information_schema_stats_expiry = 0", &during)?;
-    }
+    super::tell_times_of_now(&mut session, &server)?;
     let mut places = look(dir, &server, &mut session, schema, saved)?;
     let tables = structure::tables(&mut session, schema)?;
     places.kept = keep::unchanged(&server, &mut session, schema, saved, &tables, &places.waiting, control)?;

@@ -24,7 +24,6 @@ use crate::server::Session;
 const ROUND_BYTES: u64 = 64 << 20;
 /// What was written while it was looked at gets another chance.
 const PASSES: usize = 2;
-const DUPLICATE_KEY: u16 = 1062;
 
 /// Some tables of a database that are observed and compared together.
 struct Round<'a> {
@@ -188,16 +187,13 @@ fn changed_chunks(
     copy: &TableCopy,
 ) -> Result<Vec<usize>, DbError> {
     let during = format!("comparing {}.{name} ahead of the window", side.schema);
-    let width = table.bytes / table.rows.max(1);
     let mut changed = Vec::new();
     for (at, chunk) in copy.chunks.iter().enumerate() {
         shared.control.check(&during)?;
         if chunk.sum.is_some() {
             let condition = range(&table.key, copy.after(at), chunk.upto.as_deref())?;
             let sum = hash::sum(session, &side.schema, name, &table.columns, &condition)?;
-            shared
-                .pace
-                .pass(sum.rows.saturating_mul(width), shared.control, &during)?;
+            shared.pace.pass(table.bytes_of(sum.rows), shared.control, &during)?;
             if chunk.sum.as_ref() == Some(&sum) {
                 continue;
             }
@@ -218,7 +214,6 @@ fn copy_again(
 ) -> Result<(), DbError> {
     let side = round.side;
     let during = format!("copying what changed of {}.{name} ahead of the window", side.schema);
-    let width = table.bytes / table.rows.max(1);
     let mut session = side.writer()?;
     let mut conditions = Vec::new();
     for at in changed {
@@ -232,22 +227,13 @@ fn copy_again(
     }
     for (at, condition) in &conditions {
         shared.control.check(&during)?;
-        match side.copy_rows(&mut session, name, table, condition) {
-            Ok(()) => {
-                let sum = hash::sum(&mut session, &side.copy, name, &table.columns, condition)?;
-                shared
-                    .pace
-                    .pass(sum.rows.saturating_mul(width), shared.control, &during)?;
-                if let Some(chunk) = copy.chunks.get_mut(*at) {
-                    chunk.sum = Some(sum);
-                }
-                shared.set(round.database, name, copy.clone());
+        // Where values changed places, the next look, or the window, sees to it.
+        if let Some(sum) = side.copy_chunk(&mut session, name, table, condition)? {
+            shared.pace.pass(table.bytes_of(sum.rows), shared.control, &during)?;
+            if let Some(chunk) = copy.chunks.get_mut(*at) {
+                chunk.sum = Some(sum);
             }
-            // Values changed places while this went on. The next look, or the window, sees to it.
-            Err(DbError::Statement {
-                code: DUPLICATE_KEY, ..
-            }) => {}
-            Err(other) => return Err(other),
+            shared.set(round.database, name, copy.clone());
         }
     }
     Ok(())

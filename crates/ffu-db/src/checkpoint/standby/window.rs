@@ -15,7 +15,7 @@ use super::side::{Sessions, Side};
 use super::state::{Chunk, Copying, TableCopy};
 use super::structure::Table;
 use super::{Reading, SavedCopy, hash, observe, state, structure};
-use crate::checkpoint::{Comparison, Target};
+use crate::checkpoint::{Target, Thoroughness};
 use crate::control::Control;
 use crate::error::DbError;
 use crate::fingerprint::{Fingerprint, TableFingerprint};
@@ -61,7 +61,7 @@ struct Item<'a> {
 pub(in super::super) fn complete(
     dir: &Utf8Path,
     targets: &[Target],
-    comparison: Comparison,
+    thoroughness: Thoroughness,
     control: &Control,
 ) -> Result<BTreeMap<DatabaseKey, SavedCopy>, DbError> {
     let Some(mut begun) = state::load(dir)? else {
@@ -88,7 +88,7 @@ pub(in super::super) fn complete(
         };
         opened.push((copying.clone(), side));
     }
-    let opened = control.each(&opened, |(copying, side)| look(copying, side, comparison, control))?;
+    let opened = control.each(&opened, |(copying, side)| look(copying, side, thoroughness, control))?;
     let mut items = Vec::new();
     for open in &opened {
         for (name, table) in &open.tables {
@@ -195,7 +195,7 @@ pub(in super::super) fn complete(
 }
 
 /// Looks at both sides, and finds the chunks of every table; changes nothing of either.
-fn look(copying: &Copying, side: &Side, comparison: Comparison, control: &Control) -> Result<Open, DbError> {
+fn look(copying: &Copying, side: &Side, thoroughness: Thoroughness, control: &Control) -> Result<Open, DbError> {
     let mut session = side.server.open_schema(&side.schema)?;
     let mut open = Open {
         copying: copying.clone(),
@@ -207,7 +207,7 @@ fn look(copying: &Copying, side: &Side, comparison: Comparison, control: &Contro
         reading: Reading::default(),
         sessions: Sessions::default(),
     };
-    let now = observe::in_window(copying, side, &mut session, comparison)?;
+    let now = observe::in_window(copying, side, &mut session, thoroughness)?;
     let moment = now.as_ref().map(|now| &now.moment);
     open.reading.cache_needed = moment.map(Moment::cache_needed).unwrap_or_default();
     for (name, table) in &open.tables {
