@@ -36,7 +36,7 @@ trap cleanup EXIT
 if [ -n "${2:-}" ]; then
     lab="$2"
 else
-    "$FFU" lab up --at "${chain[0]}" --dir "$lab" --size "${SIZE:-20}" >/dev/null
+    "$FFU" lab up --at "${chain[0]}" --dir "$lab" --size "${SIZE:-20}" ${BULK:+--bulk "$BULK"} >/dev/null
 fi
 etc="$lab/etc"
 

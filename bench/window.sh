@@ -6,7 +6,7 @@
 #   floor     the statements that the hops of an `ffu run` executed, out of the server's binary log, replayed over one connection
 #             on the same databases, brought back by `ffu rollback`
 #
-#   bench/window.sh "train ussuri … 2026.1"        SIZE instances (20), WAYS="hand cold warm floor"
+#   bench/window.sh "train ussuri … 2026.1"        SIZE instances (20), BULK bytes of deleted ones (as 2G), WAYS="hand cold warm floor"
 . "$(dirname "$0")/common.sh"
 read -r -a chain <<<"$*"
 export FFU="${FFU:-$PWD/target/release/ffu}"
@@ -19,7 +19,7 @@ up() {
     while [ "$1" != -- ]; do options+=("$1"); shift; done
     shift
     rm -rf "$XDG_STATE_HOME"
-    "$FFU" lab up --at "${chain[0]}" --dir "$lab" --size "${SIZE:-20}" "${options[@]}" >/dev/null
+    "$FFU" lab up --at "${chain[0]}" --dir "$lab" --size "${SIZE:-20}" ${BULK:+--bulk "$BULK"} "${options[@]}" >/dev/null
     "$FFU" discover --from "plain:$lab" --admin-option-file "$lab/mariadb/client.cnf" -o "$work/cloud.toml" >/dev/null
     "$FFU" plan --cloud "$work/cloud.toml" --to "${chain[-1]}" -o "$work/plan.json" --configuration accept-loss "$@" >"$work/plan.txt"
 }

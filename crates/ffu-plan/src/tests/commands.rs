@@ -99,6 +99,21 @@ fn gates_about_what_runs_are_asked_for_the_target_only() {
 }
 
 #[test]
+fn deleted_instances_are_counted_before_the_window_that_2023_2_is_entered_in() {
+    let asked = |from: &str| {
+        let steps = planned(from, "2024.2").steps;
+        let gates = steps.iter().filter(|s| s.id.contains("nova-deleted-instances"));
+        gates.map(|s| s.phase).collect::<Vec<_>>()
+    };
+    let there = asked("train");
+    assert!(
+        !there.is_empty() && there.iter().all(|phase| *phase == Phase::Prepare),
+        "{there:?}"
+    );
+    assert!(asked("2023.2").is_empty());
+}
+
+#[test]
 fn further_cells_get_their_own_commands() {
     let catalog = catalog();
     let mut cloud = cloud_at(&catalog, "2024.1");

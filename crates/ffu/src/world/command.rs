@@ -16,8 +16,8 @@ use ffu_model::{Finding, Severity, Step, StepResult};
 use super::warm::ran_cold;
 use super::{World, config, failed, judged};
 
-/// Online migrations work in batches; one that is not done after so many is going round in circles.
-const ROUNDS: u32 = 1000;
+/// Online migrations work in batches of some thousand rows; one that is not done after so many is going round in circles.
+const ROUNDS: u32 = 100_000;
 
 /// A command with all its rounds.
 struct Rounds {
@@ -128,7 +128,9 @@ impl World {
             .map_err(|error| error.to_string())?;
             let mut verdict = judge(action, &finished.exit, &output);
             for (name, count) in &verdict.figures {
-                *figures.entry(name.clone()).or_default() += count;
+                let figure = figures.entry(name.clone()).or_default();
+                // What one round leaves the next one moves.
+                *figure = if name == "rows-left" { *count } else { *figure + count };
             }
             let again = verdict.meaning == Meaning::Again && action.purpose == Purpose::OnlineData;
             let stopping = self.stop.level() > ffu_hosts::StopLevel::Run;
