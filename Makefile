@@ -58,7 +58,7 @@ bench-watch: setup ## ffu watch beside fping: CPU, memory, probes really sent (a
 fuzz: ## Fuzz what reads bytes from outside (needs nightly Rust): make fuzz [SECONDS_EACH=60] [TARGETS="ini merge"]
 	@scripts/fuzz
 
-bench-window: setup ## The window by hand, with ffu run --cold, with ffu run, and its floor (about 45 minutes; CHAIN="train … 2026.1")
+bench-window: setup ## The window by hand, with ffu run --cold, with ffu run, and its floor (about 25 minutes; CHAIN="train … 2026.1")
 	@scripts/interpreters 3.7 3.8 3.9 3.10 3.11 3.12
 	@cargo build --quiet --release --bin ffu
 	@bench/window.sh $(or $(CHAIN),train ussuri victoria wallaby xena yoga zed 2023.1 2023.2 2024.1 2024.2 2025.1 2025.2 2026.1)
