@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -75,19 +76,31 @@ def outcomes():
 
 
 def statements():
-    """What the hops did, as statements: the binary log from the checkpoint's end (after its last write it waits for a second)
-    to the end of the last hop."""
+    """What the hops did, as statements: the binary log from after the checkpoint's last write, which is the last one into a
+    copy's schema, to the end of the last hop."""
     at = [(event["step"], datetime.datetime.fromisoformat(event["at"][:19])) for event in outcomes()]
+    second_more = datetime.timedelta(seconds=1)
     begun = max(when for step, when in at if step == "checkpoint")
-    ended = max(when for step, when in at if step.startswith("hops.")) + datetime.timedelta(seconds=1)
+    hops = [when for step, when in at if step.startswith("hops.")]
+    ended = max(hops) + second_more
     sql("FLUSH BINARY LOGS")
-    names = [line.split()[0] for line in sql("SHOW BINARY LOGS").splitlines()][:-1]
+    names = [str(lab / "mariadb/data" / line.split()[0]) for line in sql("SHOW BINARY LOGS").splitlines()][:-1]
+    utc = {**os.environ, "TZ": "UTC"}
+    first, position = 0, None
+    for index, name in enumerate(names):
+        text = subprocess.run(["mariadb-binlog", f"--start-datetime={begun}", f"--stop-datetime={min(hops) + second_more}", name],
+                              stdout=subprocess.PIPE, check=True, env=utc).stdout.decode("utf-8", "replace")
+        end = None
+        for line in text.splitlines():
+            header = re.match(r"#\d{6} .* end_log_pos (\d+)", line)
+            if header:
+                end = int(header[1])
+            elif end and "`ffu_" in line:
+                first, position = index, end
+    since = f"--start-position={position}" if position else f"--start-datetime={begun}"
     with open(work / "replay.sql", "wb") as out:
-        subprocess.run(
-            ["mariadb-binlog", "--disable-log-bin", f"--start-datetime={begun}", f"--stop-datetime={ended}",
-             *(str(lab / "mariadb/data" / name) for name in names)],
-            stdout=out, check=True, env={**os.environ, "TZ": "UTC"},
-        )
+        subprocess.run(["mariadb-binlog", "--disable-log-bin", since, f"--stop-datetime={ended}", *names[first:]],
+                       stdout=out, check=True, env=utc)
 
 
 def snapshot():
