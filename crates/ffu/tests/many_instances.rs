@@ -2,18 +2,12 @@
 
 mod common;
 
-use std::process::Command;
-
 use common::{Lab, text};
 
 fn sql(lab: &Lab, statement: &str) -> String {
-    let defaults = format!("--defaults-file={}", text(&lab.dir().join("mariadb/client.cnf")));
-    let output = Command::new("mariadb")
-        .args([&defaults, "-N", "nova", "-e", statement])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    lab.mariadb("mariadb", &["-N", "nova", "-e", statement])
+        .trim()
+        .to_owned()
 }
 
 /// Nova gives every instance the number of its compute node, batch after batch, and leaves out those that are on none.

@@ -3,30 +3,12 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
 use common::{Lab, text};
 use serde_json::Value;
 
 /// A schema: its definitions as the server tells them, and its rows in sorted order.
 type Schemas = BTreeMap<String, (Vec<String>, Vec<String>)>;
-
-fn mariadb(lab: &Lab, program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program)
-        .arg(format!(
-            "--defaults-file={}",
-            text(&lab.dir().join("mariadb/client.cnf"))
-        ))
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{program}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
-}
 
 /// Every schema of the cloud. Three things may differ, and are blanked out: points in time that were written since `since` (UTC),
 /// as two runs are not at the same time; a table's next number (`AUTO_INCREMENT=`), as an INSERT … SELECT that finds no row
@@ -35,7 +17,7 @@ fn mariadb(lab: &Lab, program: &str, arguments: &[&str]) -> String {
 fn schemas(lab: &Lab, since: &str) -> Schemas {
     let own = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('mysql', 'sys', 'performance_schema', \
                'information_schema') AND SCHEMA_NAME NOT LIKE 'ffu\\_%'";
-    mariadb(lab, "mariadb", &["-N", "-e", own])
+    lab.mariadb("mariadb", &["-N", "-e", own])
         .lines()
         .map(|schema| {
             let how = [
@@ -46,7 +28,7 @@ fn schemas(lab: &Lab, since: &str) -> Schemas {
                 "--events",
                 schema,
             ];
-            let dump = mariadb(lab, "mariadb-dump", &how);
+            let dump = lab.mariadb("mariadb-dump", &how);
             let (rows, definitions): (Vec<&str>, Vec<&str>) =
                 dump.lines().partition(|line| line.starts_with("INSERT INTO "));
             let mut rows: Vec<String> = rows
@@ -128,8 +110,7 @@ fn run(lab: &Lab, plan: &str, options: &[&str]) -> Vec<String> {
 fn a_paranoid_run_gives_the_same_databases() {
     let lab = Lab::up("2024.1", 4);
     let plan = lab.plan("2024.2");
-    let since = mariadb(
-        &lab,
+    let since = lab.mariadb(
         "mariadb",
         &["-N", "-e", "SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%d %H:%i:%s')"],
     );

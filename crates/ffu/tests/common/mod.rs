@@ -245,6 +245,19 @@ impl Lab {
         }
     }
 
+    /// What a client of its server prints.
+    #[track_caller]
+    pub fn mariadb(&self, program: &str, arguments: &[&str]) -> String {
+        let defaults = format!("--defaults-file={}", text(&self.dir().join("mariadb/client.cnf")));
+        let output = Command::new(program).arg(defaults).args(arguments).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{program}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Services give up a lost database at once instead of after a hundred seconds, as an operator may have set.
     pub fn lose_databases_quickly(&self) {
         for project in std::fs::read_dir(self.dir().join("etc")).unwrap() {
