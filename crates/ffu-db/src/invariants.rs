@@ -5,6 +5,10 @@
 //! count: character set and collation (compared as UTF-8), the precision of dates (compared with microseconds), the width
 //! of integers, VARCHAR against TEXT or ENUM.
 
+mod take;
+
+pub use take::{NotMeasured, Taken, Wanted, Witness, take};
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -12,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DbError;
 use crate::quote::identifier;
-use crate::server::Server;
+use crate::server::{Server, Session};
+use crate::writes::Evidence;
 
 /// What was measured of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +27,9 @@ pub struct Measure {
     pub rows: u64,
     /// Checksum of every column, decimal.
     pub columns: BTreeMap<String, String>,
+    /// What the server knew of writes to the table just before, if that can be told from a later write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    evidence: Option<Evidence>,
 }
 
 /// One difference between two measures.
@@ -59,7 +67,16 @@ impl fmt::Display for Difference {
 /// # Errors
 /// [`DbError::UnknownTable`], [`DbError::UnknownColumn`], [`DbError::QueryRefused`] for a condition that is more than one.
 pub fn measure(server: &Server, schema: &str, table: &str, filter: &str, key: &[String]) -> Result<Measure, DbError> {
-    let mut session = server.open_schema(schema)?;
+    measure_in(&mut server.open_schema(schema)?, schema, table, filter, key)
+}
+
+fn measure_in(
+    session: &mut Session,
+    schema: &str,
+    table: &str,
+    filter: &str,
+    key: &[String],
+) -> Result<Measure, DbError> {
     let during = format!("measuring {schema}.{table}");
     let quoted = identifier("table", table)?;
     if !filter.is_empty()
@@ -127,6 +144,7 @@ pub fn measure(server: &Server, schema: &str, table: &str, filter: &str, key: &[
     Ok(Measure {
         rows,
         columns: columns.into_iter().map(|(name, _)| name).zip(values).collect(),
+        evidence: None,
     })
 }
 

@@ -25,6 +25,7 @@ pub mod snapshot;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod url;
+mod writes;
 
 pub use control::Options;
 pub use error::DbError;

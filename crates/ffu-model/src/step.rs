@@ -117,6 +117,11 @@ pub enum Action {
         /// What counts as in flight.
         watches: Vec<DrainWatch>,
     },
+    /// Measures ahead of the freeze what [`Action::CaptureInvariants`] will: it takes over what was not written since.
+    MeasureInvariants {
+        /// What is measured.
+        invariants: Vec<Invariant>,
+    },
     /// Counts and fingerprints what must be the same before and after.
     CaptureInvariants {
         /// What is captured.

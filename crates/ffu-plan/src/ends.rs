@@ -77,10 +77,26 @@ pub(crate) fn prepare(context: &mut Context<'_>) -> Result<(), PlanError> {
     ends.push("prepare.config".to_owned());
     context.phase_ends = ends;
     copies(context);
+    ahead(context);
     Ok(())
 }
 
-/// Copies are begun last of all: the shorter the time to the freeze, the less has changed by then.
+/// What is measured now and not written before the freeze is not read in the window.
+fn ahead(context: &mut Context<'_>) {
+    let invariants = context.invariants(&context.from.clone(), None);
+    let needs = context.phase_ends.clone();
+    let step = context.push(
+        Phase::Prepare,
+        "prepare.invariants",
+        "Measure what must be the same afterwards, while the cloud is up",
+        Action::MeasureInvariants { invariants },
+    );
+    step.needs = needs;
+    step.estimate_ms = 500;
+    context.phase_ends.push("prepare.invariants".to_owned());
+}
+
+/// Copies are begun when all else is done: the shorter the time to the freeze, the less has changed by then.
 fn copies(context: &mut Context<'_>) {
     if context.policy.checkpoint == CheckpointMethod::Dump {
         return;

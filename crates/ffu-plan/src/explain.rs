@@ -182,7 +182,9 @@ fn action(text: &mut String, action: &Action) {
                 }
             }
         }
-        Action::CaptureInvariants { invariants } | Action::CompareInvariants { invariants, .. } => {
+        Action::MeasureInvariants { invariants }
+        | Action::CaptureInvariants { invariants }
+        | Action::CompareInvariants { invariants, .. } => {
             let names: Vec<&str> = invariants.iter().map(|i| i.id.as_str()).collect();
             let _ = writeln!(text, "  rows of:   {}", names.join(", "));
         }

@@ -8,8 +8,8 @@
 //!   after the server was asked what it knows of writes to the table (`verify`), and once more with the control plane
 //!   stopped; ranges that differ are copied and compared again. The second reading is spared a table of which the server,
 //!   asked again in the window, knows the same: by the time of its last write, its ids and its definition's time, if the
-//!   server was not restarted, no clock was set and nothing can have been forgotten (`evidence` has the rules, and the
-//!   reasons). Whatever is in doubt is read; [`Thoroughness::Full`](super::Thoroughness) reads all. Definitions of all tables
+//!   server was not restarted, no clock was set and nothing can have been forgotten (`crate::writes` has the rules, and
+//!   the reasons). Whatever is in doubt is read; [`Thoroughness::Full`](super::Thoroughness) reads all. Definitions of all tables
 //!   are compared. So source and copy are equal, but for a chance of 2⁻⁶⁰, if nobody wrote to the copy in between. The
 //!   copy's schema is new, so that only accounts can that have rights on every schema, or by a pattern that its name happens
 //!   to meet.
@@ -33,7 +33,6 @@
 
 mod chunks;
 mod copying;
-mod evidence;
 mod hash;
 mod keep;
 mod objects;
@@ -65,7 +64,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DbError;
 use crate::fingerprint::Fingerprint;
-use crate::server::{Server, Session};
+use crate::server::Session;
 use crate::url::Access;
 
 /// A copy that was proven.
@@ -160,82 +159,6 @@ pub(super) fn table_names(session: &mut Session, schema: &str) -> Result<Vec<Str
     )
 }
 
-fn is_mysql_8(server: &Server) -> bool {
-    let facts = server.facts();
-    facts.flavor == "mysql" && facts.version_number.0 >= 8
-}
-
-/// The information schema of MySQL 8 tells when tables were written as of up to a day ago otherwise.
-fn tell_times_of_now(session: &mut Session, server: &Server) -> Result<(), DbError> {
-    if is_mysql_8(server) {
-        session.run(
-            "SET SESSION information_schema_stats_expiry = 0",
-            "asking for times of now",
-        )?;
-    }
-    Ok(())
-}
-
-/// Where the information schema lists InnoDB's tables and partitions.
-fn dictionary(server: &Server) -> &'static str {
-    if is_mysql_8(server) {
-        "INNODB_TABLES"
-    } else {
-        "INNODB_SYS_TABLES"
-    }
-}
-
-/// InnoDB's ids of the tables and partitions of a schema, by their names in its dictionary; empty where the account may not
-/// see them (PROCESS), or the server keeps the list elsewhere.
-fn ids(session: &mut Session, server: &Server, schema: &str) -> Result<BTreeMap<String, u64>, DbError> {
-    let list = dictionary(server);
-    let prefix = format!("{}/", in_dictionary(schema));
-    let sql = format!("SELECT NAME, CAST(TABLE_ID AS CHAR) FROM information_schema.{list} WHERE LEFT(NAME, ?) = ?");
-    let length = prefix.len().to_string();
-    let rows = match session.prepared(
-        &sql,
-        &[&length, &prefix],
-        &format!("reading the ids of tables of {schema}"),
-    ) {
-        Ok(rows) => rows,
-        Err(DbError::MissingPrivilege { .. } | DbError::Statement { .. }) => return Ok(BTreeMap::new()),
-        Err(other) => return Err(other),
-    };
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| {
-            let mut values = row.into_iter().flatten();
-            let (name, id) = (values.next()?, values.next()?);
-            let name = name.strip_prefix(&prefix)?;
-            // Hidden tables of full-text indexes have the id of their table in their names.
-            (!name.starts_with("FTS_")).then_some(())?;
-            Some((name.to_owned(), id.parse().ok()?))
-        })
-        .collect())
-}
-
-/// A name as InnoDB's dictionary and the file system have it.
-fn in_dictionary(name: &str) -> String {
-    name.chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '_' {
-                c.to_string()
-            } else {
-                format!("@{:04x}", u32::from(c))
-            }
-        })
-        .collect()
-}
-
-/// What tells nodes of a cluster apart.
-fn node(session: &mut Session) -> Result<String, DbError> {
-    let rows = session.rows(
-        "SELECT CONCAT_WS('|', @@hostname, @@port, @@datadir)",
-        "asking for the server's host",
-    )?;
-    Ok(rows.into_iter().flatten().flatten().collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,10 +180,5 @@ mod tests {
         ] {
             assert!(!is_ours(other), "{other}");
         }
-    }
-
-    #[test]
-    fn names_in_the_dictionary_are_encoded() {
-        assert_eq!(in_dictionary("nova-api_1"), "nova@002dapi_1");
     }
 }

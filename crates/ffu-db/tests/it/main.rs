@@ -5,6 +5,7 @@ mod config;
 mod copy;
 mod crash;
 mod invariants;
+mod invariants_again;
 mod private;
 mod server;
 mod snapshot;

@@ -139,6 +139,7 @@ pub fn left_out(step: &Step) -> Option<&'static str> {
         | Action::ProbeDatabases { .. }
         | Action::Gate { .. }
         | Action::StageConfig { .. }
+        | Action::MeasureInvariants { .. }
         | Action::CaptureInvariants { .. }
         | Action::CompareInvariants { .. }
         | Action::PrepareCheckpoint { .. }

@@ -1,12 +1,14 @@
-//! What must be the same afterwards: measured at the freeze, kept beside the journal, compared after each project's hop and at
-//! the target.
+//! What must be the same afterwards: measured ahead of the freeze and, where it was written since, at the freeze; kept beside
+//! the journal; compared after each project's hop and at the target. What the server knows not to have been written since it
+//! was measured is not read again, unless the run is to be paranoid.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use ffu_db::invariants::{self, Measure};
+use camino::Utf8PathBuf;
+use ffu_db::invariants::{self, Measure, Taken, Wanted, Witness};
 use ffu_engine::Performed;
 use ffu_model::step::Invariant;
 
@@ -15,87 +17,104 @@ use super::{World, failed};
 /// Differences that are told in full; the number of the others is said.
 const TOLD: usize = 12;
 
+type Measures = BTreeMap<String, Measure>;
+
 impl World {
-    fn baseline_path(&self) -> camino::Utf8PathBuf {
-        self.run.path().join("invariants.json")
+    fn measures_path(&self, name: &str) -> Utf8PathBuf {
+        self.run.path().join(name)
     }
 
-    fn measure(&self, invariant: &Invariant) -> Result<Measure, String> {
-        let database = self.open(&invariant.database)?;
-        invariants::measure(
-            &database.server,
-            &database.schema,
-            &invariant.table,
-            &invariant.filter,
-            &invariant.key,
-        )
-        .map_err(|error| format!("{}: {error}", invariant.id))
+    fn baseline_path(&self) -> Utf8PathBuf {
+        self.measures_path("invariants.json")
+    }
+
+    fn ahead_path(&self) -> Utf8PathBuf {
+        self.measures_path("invariants-ahead.json")
+    }
+
+    /// Measures what is wanted, but what `earlier` has and was not written since.
+    fn take<'a>(
+        &self,
+        wanted: impl Iterator<Item = &'a Invariant>,
+        earlier: &Measures,
+        witness: Witness,
+    ) -> Result<Taken, String> {
+        let mut list = Vec::new();
+        for invariant in wanted {
+            let access = self.access(&invariant.database)?;
+            let named = |error: &dyn std::fmt::Display| format!("{}: {error}", invariant.id);
+            list.push(Wanted {
+                id: invariant.id.clone(),
+                server: access.strongest().map_err(|error| named(&error))?,
+                schema: access.schema().map_err(|error| named(&error))?.to_owned(),
+                table: invariant.table.clone(),
+                filter: invariant.filter.clone(),
+                key: invariant.key.clone(),
+            });
+        }
+        let none = Measures::new();
+        let earlier = if self.paranoid { &none } else { earlier };
+        self.with_options(|options| invariants::take(&list, earlier, witness, options))
+            .map_err(|error| error.to_string())
+    }
+
+    pub(super) fn measure_ahead(&self, wanted: &[Invariant]) -> Performed {
+        self.keep(wanted, &Measures::new(), &self.ahead_path())
     }
 
     pub(super) fn capture(&self, wanted: &[Invariant]) -> Performed {
-        let mut measures: BTreeMap<String, Measure> = BTreeMap::new();
-        let mut performed = Performed::succeeded("");
-        for invariant in wanted {
-            match self.measure(invariant) {
-                Ok(measure) => {
-                    performed.figures.insert(invariant.id.clone(), measure.rows);
-                    measures.insert(invariant.id.clone(), measure);
-                }
-                Err(reason) => return failed(reason),
-            }
+        // A plan of an earlier version measures nothing ahead.
+        let ahead = self.ahead_path();
+        let ahead = if ahead.exists() {
+            read(&ahead)
+        } else {
+            Ok(Measures::new())
+        };
+        match ahead {
+            Ok(ahead) => self.keep(wanted, &ahead, &self.baseline_path()),
+            Err(reason) => failed(reason),
         }
-        if let Err(reason) = self.write_baseline(&measures) {
+    }
+
+    fn keep(&self, wanted: &[Invariant], earlier: &Measures, path: &Utf8PathBuf) -> Performed {
+        let taken = match self.take(wanted.iter(), earlier, Witness::Kept) {
+            Ok(taken) => taken,
+            Err(reason) => return failed(reason),
+        };
+        if let Err(reason) = write(path, &taken.measures) {
             return failed(reason);
         }
-        let rows: u64 = performed.figures.values().sum();
-        performed.detail = format!("{} invariants over {rows} rows", measures.len());
+        let mut performed = Performed::succeeded("");
+        performed.figures = figures(&taken);
+        let rows: u64 = taken.measures.values().map(|measure| measure.rows).sum();
+        performed.detail = format!(
+            "{} invariants over {rows} rows{}",
+            taken.measures.len(),
+            known(&taken, "measured")
+        );
         performed
     }
 
-    fn write_baseline(&self, measures: &BTreeMap<String, Measure>) -> Result<(), String> {
-        let path = self.baseline_path();
-        let temporary = self.run.path().join("invariants.json.tmp");
-        let bytes = serde_json::to_vec_pretty(measures).map_err(|error| format!("{path}: {error}"))?;
-        fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)
-            .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&temporary, &path))
-            .map_err(|error| format!("{path}: {error}"))
-    }
-
-    fn read_baseline(&self) -> Result<BTreeMap<String, Measure>, String> {
-        let path = self.baseline_path();
-        let bytes = fs::read(&path).map_err(|error| format!("{path}: {error}"))?;
-        serde_json::from_slice(&bytes).map_err(|error| format!("{path}: {error}"))
-    }
-
     pub(super) fn compare(&self, wanted: &[Invariant]) -> Performed {
-        let baseline = match self.read_baseline() {
+        let baseline = match read(&self.baseline_path()) {
             Ok(baseline) => baseline,
             Err(reason) => return failed(reason),
         };
+        let there = |invariant: &&Invariant| baseline.contains_key(&invariant.id);
+        let taken = match self.take(wanted.iter().filter(there), &baseline, Witness::Spared) {
+            Ok(taken) => taken,
+            Err(reason) => return failed(reason),
+        };
         let mut differences = Vec::new();
-        let mut performed = Performed::succeeded("");
-        let (mut compared, mut new) = (0, 0);
         for invariant in wanted {
-            let Some(before) = baseline.get(&invariant.id) else {
-                new += 1;
+            let (Some(before), Some(after)) = (baseline.get(&invariant.id), taken.measures.get(&invariant.id)) else {
                 continue;
             };
-            match self.measure(invariant) {
-                Ok(after) => {
-                    compared += 1;
-                    performed.figures.insert(invariant.id.clone(), after.rows);
-                    let found = invariants::compare(before, &after, &invariant.except);
-                    differences.extend(found.iter().map(|difference| format!("{}: {difference}", invariant.id)));
-                }
-                Err(reason) => return failed(reason),
-            }
+            let found = invariants::compare(before, after, &invariant.except);
+            differences.extend(found.iter().map(|difference| format!("{}: {difference}", invariant.id)));
         }
+        let mut performed = Performed::succeeded("");
+        performed.figures = figures(&taken);
         if !differences.is_empty() {
             let more = differences.len().saturating_sub(TOLD);
             let mut text = differences.into_iter().take(TOLD).collect::<Vec<_>>().join("; ");
@@ -110,12 +129,63 @@ impl World {
             performed.figures = figures;
             return performed;
         }
+        let compared = taken.measures.len();
+        let new = wanted.len() - compared;
         let without = if new > 0 {
             format!(", {new} had no baseline")
         } else {
             String::new()
         };
-        performed.detail = format!("{compared} invariants equal{without}");
+        performed.detail = format!(
+            "{compared} invariants equal{without}{}",
+            known(&taken, "measured at the freeze")
+        );
         performed
     }
+}
+
+/// Rows by invariant.
+fn figures(taken: &Taken) -> BTreeMap<String, u64> {
+    taken
+        .measures
+        .iter()
+        .map(|(id, measure)| (id.clone(), measure.rows))
+        .collect()
+}
+
+/// What was not read, in words; nothing if all was.
+fn known(taken: &Taken, since: &str) -> String {
+    match taken.known.len() {
+        0 => String::new(),
+        many => {
+            let rows: u64 = taken
+                .known
+                .iter()
+                .filter_map(|id| taken.measures.get(id))
+                .map(|measure| measure.rows)
+                .sum();
+            format!(
+                "; {many} of them ({rows} rows) not read again: the server knows of no write since they were {since}"
+            )
+        }
+    }
+}
+
+fn write(path: &Utf8PathBuf, measures: &Measures) -> Result<(), String> {
+    let temporary = path.with_extension("json.tmp");
+    let bytes = serde_json::to_vec_pretty(measures).map_err(|error| format!("{path}: {error}"))?;
+    fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(|error| format!("{path}: {error}"))
+}
+
+fn read(path: &Utf8PathBuf) -> Result<Measures, String> {
+    let bytes = fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    serde_json::from_slice(&bytes).map_err(|error| format!("{path}: {error}"))
 }

@@ -115,6 +115,7 @@ impl Performer for World {
             }
             Action::StopServices { units } => self.stop_services(units),
             Action::Drain { watches } => self.drain(watches, step.timeout_seconds),
+            Action::MeasureInvariants { invariants } => self.measure_ahead(invariants),
             Action::CaptureInvariants { invariants } => self.capture(invariants),
             Action::CompareInvariants { invariants, .. } => self.compare(invariants),
             Action::PrepareCheckpoint {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::evidence::Doubt;
+use crate::writes::Doubt;
 
 /// From here on a table that had to be read is worth a word about why.
 const LARGE: u64 = 64 << 20;

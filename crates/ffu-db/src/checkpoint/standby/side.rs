@@ -7,12 +7,12 @@ use std::time::Duration;
 use camino::Utf8Path;
 
 use super::hash::{self, Sum};
-use super::observe::allowed;
 use super::structure::{self, Table};
 use crate::error::DbError;
 use crate::facts::SchemaFacts;
 use crate::quote::identifier;
 use crate::server::{Server, Session};
+use crate::writes::allowed;
 
 /// Lanes that write neighbouring unique values may lock each other out; the statement of one is then taken back whole.
 const DEADLOCK: u16 = 1213;

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Target;
 use super::super::manifest::{self, broken};
-use super::evidence::Evidence;
 use super::hash::Sum;
 use super::structure::Table;
 use crate::error::DbError;
 use crate::url::Access;
+use crate::writes::Evidence;
 
 const FORMAT: u32 = 1;
 const FILE: &str = "standby.json";

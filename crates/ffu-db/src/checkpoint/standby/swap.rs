@@ -14,6 +14,7 @@ use crate::error::DbError;
 use crate::quote::identifier;
 use crate::server::{Server, Session};
 use crate::url::Access;
+use crate::writes;
 
 /// Where the tables are, and what is known of each.
 struct Places {
@@ -38,18 +39,11 @@ fn lost(dir: &Utf8Path, reason: String) -> DbError {
     }
 }
 
-/// The table a name in the dictionary belongs to: partitions have theirs appended.
-pub(super) fn table_of(name: &str) -> String {
-    let lower = name.to_ascii_lowercase();
-    let end = lower.find("#p#").unwrap_or(name.len());
-    name.get(..end).unwrap_or(name).to_owned()
-}
-
 /// Ids grouped by the table they are of.
 fn grouped(ids: &BTreeMap<String, u64>) -> BTreeMap<String, BTreeMap<&str, u64>> {
     let mut groups: BTreeMap<String, BTreeMap<&str, u64>> = BTreeMap::new();
     for (name, id) in ids {
-        groups.entry(table_of(name)).or_default().insert(name, *id);
+        groups.entry(writes::table_of(name)).or_default().insert(name, *id);
     }
     groups
 }
@@ -63,11 +57,11 @@ fn look(
 ) -> Result<Places, DbError> {
     let here = super::table_names(session, schema)?;
     let standby = super::table_names(session, &saved.copy)?;
-    let same_node = server.identity()? == saved.identity && super::node(session)? == saved.node;
+    let same_node = server.identity()? == saved.identity && writes::node(session)? == saved.node;
     let (ids_here, ids_there) = if same_node && !saved.ids.is_empty() {
         (
-            super::ids(session, server, schema)?,
-            super::ids(session, server, &saved.copy)?,
+            writes::ids(session, server, schema)?,
+            writes::ids(session, server, &saved.copy)?,
         )
     } else {
         (BTreeMap::new(), BTreeMap::new())
@@ -83,7 +77,7 @@ fn look(
         written: Vec::new(),
     };
     for name in saved.fingerprint.tables.keys() {
-        let inside = super::in_dictionary(name);
+        let inside = writes::in_dictionary(name);
         let is_ours =
             |found: &BTreeMap<String, BTreeMap<&str, u64>>| !by_ids || found.get(&inside) == recorded.get(&inside);
         if standby.contains(name) {
@@ -173,7 +167,7 @@ pub(in super::super) fn swap(
         "SET SESSION foreign_key_checks = 0, SESSION lock_wait_timeout = 120",
         &during,
     )?;
-    super::tell_times_of_now(&mut session, &server)?;
+    writes::tell_times_of_now(&mut session, &server)?;
     let mut places = look(dir, &server, &mut session, schema, saved)?;
     let tables = structure::tables(&mut session, schema)?;
     places.kept = keep::unchanged(&server, &mut session, schema, saved, &tables, &places.waiting, control)?;
@@ -291,11 +285,11 @@ fn prove(
         differences.extend(wanted.diff(&shown));
     }
     if before.by_ids {
-        let mut ids = super::ids(&mut session, server, schema)?;
-        let kept: BTreeSet<String> = before.kept.iter().map(|name| super::in_dictionary(name)).collect();
-        ids.retain(|name, _| !kept.contains(&table_of(name)));
+        let mut ids = writes::ids(&mut session, server, schema)?;
+        let kept: BTreeSet<String> = before.kept.iter().map(|name| writes::in_dictionary(name)).collect();
+        ids.retain(|name, _| !kept.contains(&writes::table_of(name)));
         let mut recorded = saved.ids.clone();
-        recorded.retain(|name, _| !kept.contains(&table_of(name)));
+        recorded.retain(|name, _| !kept.contains(&writes::table_of(name)));
         if ids != recorded {
             differences.push("its tables are not physically those of the checkpoint".to_owned());
         }
@@ -324,16 +318,4 @@ fn prove(
             before.written.join(", ")
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn partitions_belong_to_their_table() {
-        assert_eq!(table_of("t#P#p0"), "t");
-        assert_eq!(table_of("t#p#p0#sp#s1"), "t");
-        assert_eq!(table_of("alembic_version"), "alembic_version");
-    }
 }

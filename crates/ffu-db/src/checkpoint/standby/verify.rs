@@ -8,16 +8,15 @@ use std::sync::Mutex;
 use camino::Utf8Path;
 
 use super::chunks::range;
-use super::evidence::{Evidence, is_settled, unwritten};
-use super::observe::Now;
+use super::hash;
 use super::side::Side;
 use super::state::{self, Copying, TableCopy};
 use super::structure::{self, Table};
-use super::{hash, observe};
 use crate::control::Control;
 use crate::error::DbError;
 use crate::pace::Pace;
 use crate::server::Session;
+use crate::writes::{self, Evidence, Now, is_settled, unwritten};
 
 /// Tables that are observed at once hold this many bytes at most, or are one: the longer ago an observation was, the more
 /// tables were written since.
@@ -94,7 +93,7 @@ pub(super) fn compare(
 /// The tables of a database that are still to be compared, the largest first.
 fn rounds_of<'a>(shared: &Shared<'_>, database: usize, side: &'a Side) -> Result<Vec<Round<'a>>, DbError> {
     let mut session = side.server.open_schema(&side.schema)?;
-    let Some(now) = observe::now(&mut session, &side.server, &side.schema)? else {
+    let Some(now) = writes::now(&mut session, &side.server, &side.schema)? else {
         return Ok(Vec::new());
     };
     let there = structure::tables(&mut side.writer()?, &side.copy)?;
@@ -137,13 +136,13 @@ fn compare_round(shared: &Shared<'_>, round: &Round<'_>, settled_only: bool) -> 
     let Some(Now {
         moment: at,
         tables: seen,
-    }) = observe::now(&mut session, &side.server, &side.schema)?
+    }) = writes::now(&mut session, &side.server, &side.schema)?
     else {
         return Ok(());
     };
     let oldest = {
         let _one = shared.asking.lock().unwrap_or_else(|e| e.into_inner());
-        observe::oldest_transaction(&mut session)?
+        writes::oldest_transaction(&mut session)?
     };
     for (name, table) in &round.tables {
         let evidence = seen.get(name).and_then(|seen| {

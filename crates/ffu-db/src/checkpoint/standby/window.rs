@@ -8,7 +8,6 @@ use ffu_model::DatabaseKey;
 
 use super::chunks::{next_bound, range};
 use super::copying::chunk_rows;
-use super::evidence::{Doubt, Moment, unwritten};
 use super::hash::Sum;
 use super::settle::settle;
 use super::side::{Sessions, Side};
@@ -21,6 +20,7 @@ use crate::error::DbError;
 use crate::fingerprint::{Fingerprint, TableFingerprint};
 use crate::quote::identifier;
 use crate::server::Session;
+use crate::writes::{self, Doubt, Moment, unwritten};
 
 /// A database with a copy, at the beginning of the window.
 struct Open {
@@ -288,9 +288,9 @@ fn finish(open: &Open, totals: &BTreeMap<&str, Sum>, late_rows: u64) -> Result<S
         charset: facts.charset,
         collation: facts.collation,
         identity: open.copying.identity.clone(),
-        node: super::node(&mut session)?,
+        node: writes::node(&mut session)?,
         fingerprint: fingerprint(tables, &objects),
-        ids: super::ids(&mut session, &side.server, &side.copy)?,
+        ids: writes::ids(&mut session, &side.server, &side.copy)?,
         objects,
         proven_at: now.into_iter().flatten().flatten().collect(),
         late_rows,

@@ -1,8 +1,8 @@
 //! What a server knows about writes to its tables, and when that is enough not to read their rows again.
 //!
-//! A table was compared with its copy before the freeze, and its evidence was taken just before that. In the window the same
-//! is asked again, and equal answers mean that no row was written. This file decides; `observe` asks. InnoDB's ways behind
-//! the rules (MariaDB 10.6 to 11; what could be tried on a server is tried by the tests):
+//! A table was read (compared with its copy, or measured), and its evidence was taken just before that. Later the same is
+//! asked again, and equal answers mean that no row was written. This file decides; `observe` asks. InnoDB's ways behind the
+//! rules (MariaDB 10.6 to 11; what could be tried on a server is tried by the tests):
 //!
 //! - `UPDATE_TIME` is set when a transaction commits, for every table of which it wrote a row, also by cascades, by
 //!   `TRUNCATE`-less bulk inserts and by `XA COMMIT`; not by a rollback. Older servers and MySQL set it to the time of the
@@ -33,7 +33,7 @@ const MARGIN: u64 = 64;
 /// A server at a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     /// Which node: see `node`.
     pub node: String,
     /// The server's clock, seconds since 1970.
@@ -57,7 +57,7 @@ pub(super) struct Moment {
 /// A table at a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// `UPDATE_TIME`, seconds since 1970.
     pub written: Option<i64>,
     /// `CREATE_TIME`.
@@ -66,18 +66,18 @@ pub(super) struct Seen {
     pub ids: BTreeMap<String, u64>,
 }
 
-/// What was seen just before a table was found equal to its copy.
+/// What was seen just before a table was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Evidence {
+pub(crate) struct Evidence {
     pub at: Moment,
     pub seen: Seen,
 }
 
-/// Why a table's rows are read in the window.
+/// Why a table's rows are read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doubt {
-    /// It was never found equal, or nothing could be asked.
+pub(crate) enum Doubt {
+    /// It was not read before, or nothing could be asked.
     NotCompared,
     /// The server was restarted, or it is another node, or a clock was set.
     Server,
@@ -91,14 +91,14 @@ pub(super) enum Doubt {
 
 impl Evidence {
     /// Whether it counts only while nothing leaves the cache.
-    pub(super) fn needs_cache(&self) -> bool {
+    pub(crate) fn needs_cache(&self) -> bool {
         self.seen.written.is_none() || self.seen.ids.len() > 1
     }
 }
 
 impl Moment {
     /// How large `table_definition_cache` must be for nothing to be forgotten, while few tables are made.
-    pub(super) fn cache_needed(&self) -> u64 {
+    pub(crate) fn cache_needed(&self) -> u64 {
         self.tables.saturating_add(2 * MARGIN)
     }
 
@@ -125,7 +125,7 @@ impl Moment {
 
 /// Whether what is seen of a table can be told from what a later write would make of it. `oldest` is for how many seconds at
 /// most a transaction has been open that was not over when the table had been looked at.
-pub(super) fn is_settled(at: &Moment, seen: &Seen, oldest: i64) -> bool {
+pub(crate) fn is_settled(at: &Moment, seen: &Seen, oldest: i64) -> bool {
     let is_old = |time: i64| time <= at.clock - SETTLED;
     !seen.ids.is_empty()
         && is_old(at.started)
@@ -135,8 +135,8 @@ pub(super) fn is_settled(at: &Moment, seen: &Seen, oldest: i64) -> bool {
             .is_none_or(|written| is_old(written) && written < at.clock - oldest - SLACK)
 }
 
-/// Whether no row of a table can have been written since it was found equal: then the evidence of that.
-pub(super) fn unwritten<'a>(
+/// Whether no row of a table can have been written since it was read: then the evidence of that.
+pub(crate) fn unwritten<'a>(
     then: Option<&'a Evidence>,
     now: Option<&Moment>,
     seen: Option<&Seen>,
