@@ -20,10 +20,9 @@ fn killed(scratch: &Scratch, arguments: &[&str], fault: &str) {
 
 fn outcome(scratch: &Scratch, step: &str) -> Value {
     let journal = scratch.journal();
-    let events = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut events = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     events
-        .filter(|event| event["event"] == "outcome" && event["step"] == step)
-        .last()
+        .rfind(|event| event["event"] == "outcome" && event["step"] == step)
         .unwrap()
 }
 

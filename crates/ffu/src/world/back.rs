@@ -63,12 +63,9 @@ impl World {
         }
         let mut units = self.control_plane_units();
         units.reverse();
-        let mut started = Vec::new();
-        for unit in units {
-            if let Err(error) = self.manager.start(&unit) {
-                return failed(format!("{error}\n  next: mend it, then `ffu rollback` again"));
-            }
-            started.push(unit);
+        let start = |unit: &str| self.manager.start(unit).map_err(|error| error.to_string());
+        if let Err(reason) = self.start_side_by_side(&units, start) {
+            return failed(format!("{reason}\n  next: mend it, then `ffu rollback` again"));
         }
         let agents = match self.agents_unchanged() {
             Ok(said) => said,
@@ -76,7 +73,7 @@ impl World {
         };
         // Only now: dropping gigabytes takes a while, and nobody waits for it.
         let copies = self.leave_no_copies();
-        judged(format!("started: {}; {agents}", started.join(", ")), copies)
+        judged(format!("started: {}; {agents}", units.join(", ")), copies)
     }
 
     /// Drops what the run's copies left on the servers: the copies of a run that changed nothing, or the migrated tables

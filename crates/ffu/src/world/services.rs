@@ -12,6 +12,7 @@ use ffu_hosts::{ServiceManager, Supervisor, Systemd};
 use ffu_model::cloud::{ServiceManagerKind, ServiceRole};
 use ffu_model::{Cloud, Series};
 
+use super::lanes::side_by_side;
 use super::{World, config, failed};
 
 /// The manager of a cloud's services.
@@ -46,7 +47,7 @@ impl World {
     /// Units run at a series and answer; one that runs at another series is stopped first.
     pub(super) fn serve(&self, units: &[String], series: &Series) -> Result<(), String> {
         let text = |error: ffu_hosts::ServiceError| error.to_string();
-        for unit in units {
+        self.start_side_by_side(units, |unit| {
             if let ServiceManagerKind::Process { directory } = &self.plan.cloud.service_manager {
                 let supervisor = Supervisor::new(directory.clone());
                 let file = supervisor.unit_file(unit).map_err(text)?;
@@ -56,9 +57,21 @@ impl World {
                     supervisor.install(&wanted).map_err(text)?;
                 }
             }
-            self.manager.start(unit).map_err(text)?;
-        }
-        Ok(())
+            self.manager.start(unit).map_err(text)
+        })
+    }
+
+    /// Starts units, as many at once as the plan works on: a start is a process that imports for seconds, and ends when it
+    /// answers.
+    ///
+    /// # Errors
+    /// See [`side_by_side`].
+    pub(super) fn start_side_by_side(
+        &self,
+        units: &[String],
+        start: impl Fn(&str) -> Result<(), String> + Sync,
+    ) -> Result<(), String> {
+        side_by_side(self.plan.policy.parallel as usize, units, |unit| start(unit))
     }
 
     fn retargeted(&self, unit: &ffu_hosts::UnitFile, series: &Series) -> Result<ffu_hosts::UnitFile, String> {
