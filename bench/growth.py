@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 from memory import Memory
@@ -21,6 +22,8 @@ source, target, sizes = sys.argv[3], sys.argv[4], [int(size) for size in sys.arg
 ffu, lab, second = os.environ["FFU"], work / "lab", work / "second"
 client = f"--defaults-file={lab}/mariadb/client.cnf"
 # The log is for the replay; a buffer pool for small databases would measure the disk.
+# The slow log is for the questions that the projects' own commands ask.
+slow = lab / "slow.log"
 options = ("log-bin=binlog", "binlog-format=MIXED", "sync-binlog=0", "innodb-buffer-pool-size=1G", "innodb-log-file-size=512M")
 
 
@@ -69,16 +72,57 @@ def ran(plan):
     return memory.anonymous / 1024, memory.most
 
 
-def outcomes():
+def purge():
+    sql(f"PURGE BINARY LOGS TO '{sql('SHOW MASTER STATUS').split()[0]}'")
+
+
+class Purger(threading.Thread):
+    """Keeps the binary log short while rows and copies of them are written, which would double what they take of the disk, until
+    the log is of interest: the freeze begins, or `end` is called."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.over = threading.Event()
+
+    def run(self):
+        known = set(work.glob("state/**/journal.jsonl"))
+        while not self.over.wait(2):
+            new = set(work.glob("state/**/journal.jsonl")) - known
+            if any('"step":"freeze.' in path.read_text() for path in new):
+                return
+            purge()
+
+    def end(self):
+        self.over.set()
+        self.join()
+
+
+def events():
     journal = max(work.glob("state/**/journal.jsonl"), key=lambda path: path.stat().st_mtime)
-    events = map(json.loads, journal.read_text().splitlines())
-    return [event for event in events if event["event"] == "outcome"]
+    return [json.loads(line) for line in journal.read_text().splitlines()]
+
+
+def moment(event):
+    return datetime.datetime.fromisoformat(event["at"][:19])
+
+
+def questions():
+    """Seconds that the server took for what the projects' commands only asked during the hops, all together: queries of ten
+    milliseconds and more, by the services' accounts. ffu asks by the administrator's, but for heads, which are a row each."""
+    hops = [moment(event).replace(tzinfo=datetime.timezone.utc).timestamp()
+            for event in events() if event["event"] in ("intent", "outcome") and event["step"].startswith("hops.")]
+    total = 0.0
+    for entry in slow.read_text("utf-8", "replace").split("# User@Host: ")[1:]:
+        asked, took = re.search(r"SET timestamp=(\d+);\s*SELECT", entry), re.search(r"Query_time: ([\d.]+)", entry)
+        if asked and min(hops) <= int(asked[1]) <= max(hops) + 1 and not entry.startswith("root["):
+            total += float(took[1])
+    return total
 
 
 def statements():
     """What the hops did, as statements: the binary log from after the checkpoint's last write, which is the last one into a
     copy's schema, to the end of the last hop."""
-    at = [(event["step"], datetime.datetime.fromisoformat(event["at"][:19])) for event in outcomes()]
+    at = [(event["step"], moment(event)) for event in events() if event["event"] == "outcome"]
     second_more = datetime.timedelta(seconds=1)
     begun = max(when for step, when in at if step == "checkpoint")
     hops = [when for step, when in at if step.startswith("hops.")]
@@ -153,31 +197,37 @@ def timed(reach):
 def measure(size, last):
     """The last size is replayed on the lab's own server, which no other size needs: a million instances are 18 GB, and their
     files would be there three times."""
+    purger = Purger()
+    purger.start()
     rows = fill(size)
     server = None if last else snapshot()
-    sql(f"PURGE BINARY LOGS TO '{sql('SHOW MASTER STATUS').split()[0]}'")
     mib = nova_bytes() >> 20
     cloud, plan = str(work / "cloud.toml"), str(work / "plan.json")
     run(ffu, "discover", "--from", f"plain:{lab}", "--admin-option-file", f"{lab}/mariadb/client.cnf", "-o", cloud)
     run(ffu, "plan", "--cloud", cloud, "--to", target, "--checkpoint", "copy", "--configuration", "accept-loss", "-o", plan)
+    slow.unlink(missing_ok=True)
+    sql(f"SET GLOBAL slow_query_log_file = '{slow}', GLOBAL long_query_time = 0.01, GLOBAL slow_query_log = 1")
     memory, processes = ran(plan)
+    purger.end()
     report = json.loads(run(ffu, "--json", "report").splitlines()[-1])
     phases = {phase["phase"]: phase["wall_ms"] / 1000 for phase in report["phases"]}
+    sql("SET GLOBAL slow_query_log = 0")
+    asked = questions()
     statements()
     run(ffu, "rollback", "--yes")
     row = dict(
         instances=rows, mib=mib, window=report["window_ms"] / 1000, ddl=timed([client]) if last else replay(server), checkpoint=phases["checkpoint"],
-        hops=phases["hops"], memory=memory, processes=processes,
+        hops=phases["hops"], questions=asked, memory=memory, processes=processes,
     )
-    row["share"] = row["window"] - row["ddl"]
+    row["share"] = row["window"] - row["ddl"] - row["questions"]
     return row
 
 
 def curve(rows):
     """The curves as SVG: seconds over instances, both by powers of ten."""
     width, height, left, right, top, bottom = 720, 420, 60, 200, 24, 48
-    lines = (("window", "window", "#b3261e"), ("share", "ffu: window less statements", "#1a5fb4"),
-             ("checkpoint", "of it the checkpoint", "#888888"), ("ddl", "the statements alone", "#26733b"))
+    lines = (("window", "window", "#b3261e"), ("share", "ffu: window less both below", "#1a5fb4"),
+             ("checkpoint", "of it the checkpoint", "#888888"), ("ddl", "the statements alone", "#26733b"), ("questions", "the commands' questions", "#9c5a00"))
     values = [max(row[key], 0.1) for row in rows for key, _, _ in lines]
     y0, y1 = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     x0, x1 = math.log10(rows[0]["instances"]), math.log10(rows[-1]["instances"])
@@ -215,15 +265,15 @@ def curve(rows):
 
 
 print(f"{source} → {target}\n")
-print("| instances | nova's MiB | window s | its checkpoint s | its hops s | the statements alone s | window less statements s | "
+print("| instances | nova's MiB | window s | its checkpoint s | its hops s | the statements alone s | the commands' questions s | the rest s | "
       "peak memory MiB | processes |")
-print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
 run(ffu, "lab", "up", "--at", source, "--dir", str(lab), "--size", "20", *(f"--server-option={option}" for option in options))
 rows = []
 for size in sizes:
     rows.append(measure(size, size == sizes[-1]))
     curve(rows)
-    print("| {instances} | {mib} | {window:.1f} | {checkpoint:.1f} | {hops:.1f} | {ddl:.1f} | {share:.1f} | {memory:.0f} | {processes} |"
+    print("| {instances} | {mib} | {window:.1f} | {checkpoint:.1f} | {hops:.1f} | {ddl:.1f} | {questions:.1f} | {share:.1f} | {memory:.0f} | {processes} |"
           .format(**rows[-1]), flush=True)
 first, last = rows[0], rows[-1]
 print(f"\nfrom {first['instances']} to {last['instances']} instances: statements times {last['ddl'] / first['ddl']:.1f}, window times "

@@ -2,7 +2,7 @@
 # `make bench-growth`: the window against the number of instances, in one run on one machine, beside what the server needs for
 # the same statements: those of the hops, out of its binary log, replayed over one connection on a copy of its files from
 # before the run. Also the memory of ffu with all its processes, against its budget.
-#   bench/growth.sh 1000 10000 100000          CHAIN="2024.1 2024.2 2025.1", FFU=target/release/ffu, SVG=docs/images/growth.svg
+#   bench/growth.sh 1000 10000 100000 1000000          CHAIN="2024.1 2024.2 2025.1", FFU=target/release/ffu, SVG=docs/images/growth.svg
 . "$(dirname "$0")/common.sh"
 export FFU="${FFU:-$PWD/target/release/ffu}"
 read -r -a chain <<<"${CHAIN:-2024.1 2024.2 2025.1}"

@@ -5,6 +5,7 @@ mod commands;
 mod configs;
 mod exit;
 mod failure;
+mod notes;
 mod output;
 mod places;
 mod rehearsal;

@@ -11,7 +11,7 @@ use ffu_model::{Plan, Severity};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::progress::Progress;
+use super::progress::{self, Progress};
 use super::runs;
 use crate::cli::runs::RehearseArguments;
 use crate::exit::Exit;
@@ -195,13 +195,10 @@ fn steps(
     {
         output.line(format!("commands are started as plain processes: {error}"));
     }
-    let mut progress = Progress::new(&shadow.plan, &view, output);
-    journal.observe(move |event| {
-        // Its last words are about a run.
-        if !matches!(event.kind, EventKind::Ended { .. }) {
-            progress.show(event);
-        }
-    });
+    let progress = Progress::new(&shadow.plan, &view, output, world.notes());
+    // Its last words are about a run.
+    let last_words = |event: &ffu_model::Event| matches!(event.kind, EventKind::Ended { .. });
+    progress::follow(&mut journal, progress, last_words);
     let performer = Rehearsing {
         world: &world,
         ground: &shadow.ground,

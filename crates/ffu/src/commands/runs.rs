@@ -11,7 +11,7 @@ use ffu_model::plan::Plan;
 use ffu_model::{Phase, Severity};
 use serde_json::json;
 
-use super::progress::Progress;
+use super::progress::{self, Progress};
 use crate::cli::runs::{Manner, ResumeArguments, RollbackArguments, RunArguments, RunChoice};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -178,7 +178,7 @@ pub fn rollback(places: &Places, output: Output, arguments: RollbackArguments) -
     if arguments.full_proof {
         world.prove_fully();
     }
-    observe(&mut held, output);
+    observe(&mut held, output, &world);
     let state = take_back(&held.plan, &world, &mut held.journal, &mut held.view)?;
     Ok(end(output, &held, state))
 }
@@ -298,7 +298,7 @@ fn drive(
     {
         output.line(format!("commands are started as plain processes: {error}"));
     }
-    observe(&mut held, output);
+    observe(&mut held, output, &world);
     let execution = Execution {
         plan: &held.plan,
         scope,
@@ -312,9 +312,9 @@ fn drive(
     Ok(end(output, &held, state))
 }
 
-fn observe(held: &mut Held, output: Output) {
-    let mut progress = Progress::new(&held.plan, &held.view, output);
-    held.journal.observe(move |event| progress.show(event));
+fn observe(held: &mut Held, output: Output, world: &World) {
+    let progress = Progress::new(&held.plan, &held.view, output, world.notes());
+    progress::follow(&mut held.journal, progress, |_| false);
 }
 
 /// Says how it ended, and the ways on.

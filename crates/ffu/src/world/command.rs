@@ -1,5 +1,6 @@
 //! A project's command in its hop environment: run, judged by the catalog's rules and by what the database says afterwards.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -104,7 +105,7 @@ impl World {
         let (output_dir, lock_file, secrets) = (self.run.outputs(), self.lock_file(step), self.secrets(action));
         let mut round = 1;
         let mut cold = None;
-        let mut figures = std::collections::BTreeMap::<String, u64>::new();
+        let mut figures = BTreeMap::<String, u64>::new();
         loop {
             let suffix = if round == 1 { String::new() } else { format!(".{round}") };
             let command = ProjectCommand {
@@ -135,6 +136,7 @@ impl World {
             let again = verdict.meaning == Meaning::Again && action.purpose == Purpose::OnlineData;
             let stopping = self.stop.level() > ffu_hosts::StopLevel::Run;
             if again && !stopping && round < ROUNDS && Instant::now() < deadline {
+                self.notes.say(&step.id, so_far(round, &figures));
                 round += 1;
                 continue;
             }
@@ -235,6 +237,13 @@ impl World {
         }
         Ok(ended)
     }
+}
+
+/// How far a migration in rounds is.
+fn so_far(rounds: u32, figures: &BTreeMap<String, u64>) -> String {
+    let moved = figures.get("rows-moved").copied().unwrap_or_default();
+    let s = if rounds == 1 { "" } else { "s" };
+    format!("{moved} rows moved in {rounds} round{s} so far")
 }
 
 fn outcome(action: &CommandAction, exit: Exit, verdict: Verdict, rounds: u32, missing: &[String]) -> Performed {

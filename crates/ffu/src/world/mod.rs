@@ -25,6 +25,7 @@ use ffu_model::step::Action;
 use ffu_model::{Plan, Step, StepResult};
 
 use crate::failure::Failure;
+use crate::notes::Notes;
 use crate::places::Places;
 
 /// Everything a run touches.
@@ -41,6 +42,8 @@ pub struct World {
     proof: ffu_db::checkpoint::Thoroughness,
     /// Whether commands run that provably change nothing.
     paranoid: bool,
+    /// How far long steps are.
+    notes: Notes,
     /// Absent when commands are to be plain processes.
     warmth: Option<warm::Warmth>,
 }
@@ -80,6 +83,7 @@ impl World {
             references,
             paranoid: false,
             proof: ffu_db::checkpoint::Thoroughness::Sufficient,
+            notes: Notes::default(),
             warmth: None,
         })
     }
@@ -87,6 +91,11 @@ impl World {
     /// Has every row read of databases that come back.
     pub fn prove_fully(&mut self) {
         self.proof = ffu_db::checkpoint::Thoroughness::Full;
+    }
+
+    /// Where steps say how far they are.
+    pub fn notes(&self) -> Notes {
+        self.notes.clone()
     }
 
     fn staged(&self) -> camino::Utf8PathBuf {
