@@ -160,6 +160,19 @@ pub enum DbError {
         /// The limit.
         seconds: u64,
     },
+    /// The server waited for a lock, or a node for its peers, and gave up.
+    #[error(
+        "{address}: {during} waited until the server gave up ({message}): for a lock, see `SHOW FULL PROCESSLIST` there; or a node of \
+         a Galera cluster for what its peers have committed, see `SHOW STATUS LIKE 'wsrep_local_%'` there"
+    )]
+    Waited {
+        /// The server.
+        address: String,
+        /// What was going on.
+        during: String,
+        /// What it said.
+        message: String,
+    },
     /// Any other error of a statement.
     #[error("{address}: {during} failed with error {code}: {message}")]
     Statement {
@@ -383,6 +396,11 @@ pub(crate) fn classify(error: mysql::Error, address: &str, user: &str, schema: &
                 1290 | 1836 | 1223 if readonly || error.code != 1290 => DbError::ReadOnly {
                     address: own(address),
                     which: message,
+                },
+                1205 => DbError::Waited {
+                    address: own(address),
+                    during: own(during),
+                    message,
                 },
                 1969 | 3024 => DbError::StatementTimeout {
                     address: own(address),

@@ -30,6 +30,8 @@ pub struct ServerFacts {
     pub charset: String,
     /// `max_allowed_packet`, in bytes.
     pub max_allowed_packet: u64,
+    /// Whether it is a node of a Galera cluster.
+    pub cluster: bool,
 }
 
 impl ServerFacts {
@@ -70,6 +72,10 @@ pub(crate) fn server_facts(session: &mut Session) -> Result<ServerFacts, DbError
         .filter(|_| is_mariadb)
         .map(str::to_owned)
         .unwrap_or(version);
+    let cluster = session.rows(
+        "SHOW VARIABLES LIKE 'wsrep_on'",
+        "asking whether the server is a node of a cluster",
+    )?;
     Ok(ServerFacts {
         flavor: if is_mariadb { "mariadb" } else { "mysql" }.to_owned(),
         version_number: version_number(&version),
@@ -82,6 +88,7 @@ pub(crate) fn server_facts(session: &mut Session) -> Result<ServerFacts, DbError
         lower_case_table_names: next().parse().unwrap_or(0),
         charset: next(),
         max_allowed_packet: next().parse().unwrap_or(16 << 20),
+        cluster: cluster.into_iter().flatten().nth(1).flatten().as_deref() == Some("ON"),
     })
 }
 
@@ -354,6 +361,7 @@ mod tests {
             lower_case_table_names: 0,
             charset: "utf8mb4".to_owned(),
             max_allowed_packet: 1,
+            cluster: false,
         }
     }
 

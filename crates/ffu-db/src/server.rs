@@ -114,7 +114,13 @@ impl Server {
     }
 
     pub(crate) fn open(&self, schema: Option<&str>) -> Result<Session, DbError> {
-        open(&self.url, schema, self.connect_timeout)
+        let mut session = open(&self.url, schema, self.connect_timeout)?;
+        if self.facts.cluster {
+            // A node may lag behind what another one has committed, for a service or a command of the run. With this every
+            // statement first waits until all of it is applied here (1 reads, 2 updates and deletes, 4 inserts, 8 SHOW).
+            session.run("SET SESSION wsrep_sync_wait = 15", "asking a node not to lag behind")?;
+        }
+        Ok(session)
     }
 
     /// A session in a schema, or `None` if the schema does not exist.

@@ -14,8 +14,9 @@
 //!   copy's schema is new, so that only accounts can that have rights on every schema, or by a pattern that its name happens
 //!   to meet.
 //!
-//!   Tried on MariaDB 10.11 alone; before 10.6 every row is read. Of MySQL 8 its documentation is believed, but for times that are NULL. Of a Galera
-//!   cluster's node it is believed that what its peers write is stamped as what its own clients write. Not noticed would be a
+//!   Tried on MariaDB 10.11 alone; before 10.6 every row is read. Of MySQL 8 its documentation is believed, but for times that are NULL. Of a
+//!   Galera cluster two nodes were tried: what a peer writes is stamped when it is applied, and every statement waits for what
+//!   peers have committed. Not noticed would be a
 //!   clock that is set back and forth between two observations, so that a transaction begins in the very second of a
 //!   table's last write, a `table_definition_cache` that is made small and large again in between, and, on a server that does
 //!   not keep UTC, a transaction that is open over the hour that summer's end repeats.

@@ -45,7 +45,9 @@ pub(crate) fn ids(session: &mut Session, server: &Server, schema: &str) -> Resul
         &format!("reading the ids of tables of {schema}"),
     ) {
         Ok(rows) => rows,
-        Err(DbError::MissingPrivilege { .. } | DbError::Statement { .. }) => return Ok(BTreeMap::new()),
+        Err(DbError::MissingPrivilege { .. } | DbError::Statement { .. } | DbError::Waited { .. }) => {
+            return Ok(BTreeMap::new());
+        }
         Err(other) => return Err(other),
     };
     Ok(rows

@@ -29,7 +29,12 @@ fn since_boot() -> (String, i64) {
 pub(crate) fn allowed<T>(result: Result<T, DbError>) -> Result<Option<T>, DbError> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(DbError::MissingPrivilege { .. } | DbError::Statement { .. } | DbError::ServerFull { .. }) => Ok(None),
+        Err(
+            DbError::MissingPrivilege { .. }
+            | DbError::Statement { .. }
+            | DbError::Waited { .. }
+            | DbError::ServerFull { .. },
+        ) => Ok(None),
         Err(other) => Err(other),
     }
 }

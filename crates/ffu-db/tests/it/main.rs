@@ -4,6 +4,7 @@ mod checkpoint;
 mod config;
 mod copy;
 mod crash;
+mod galera;
 mod invariants;
 mod invariants_again;
 mod private;

@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use ffu_db::checkpoint::standby::Reading;
 use ffu_db::checkpoint::{self, Target, Thoroughness, standby};
 use ffu_db::testing::{TestDatabase, TestServer};
-use ffu_db::{Options, Server};
+use ffu_db::{ConnectionUrl, Options, Server};
 use mysql::prelude::Queryable as _;
 use mysql::{Conn, OptsBuilder};
 
@@ -33,13 +33,17 @@ pub fn texts(server: &Server, sql: &str) -> Vec<String> {
 
 /// A connection of a service that stays open.
 pub fn connection(db: &TestDatabase) -> Conn {
+    connect(&db.url, &db.schema)
+}
+
+pub fn connect(url: &ConnectionUrl, schema: &str) -> Conn {
     let options = OptsBuilder::new()
         .ip_or_hostname(Some("127.0.0.1"))
-        .tcp_port(db.url.port())
+        .tcp_port(url.port())
         .prefer_socket(false)
-        .user(Some(db.url.user()))
-        .pass(db.url.password().map(|password| password.expose()))
-        .db_name(Some(&db.schema));
+        .user(Some(url.user()))
+        .pass(url.password().map(|password| password.expose()))
+        .db_name(Some(schema));
     Conn::new(options).unwrap()
 }
 
@@ -105,7 +109,7 @@ pub fn finish(server: &Server, dir: &Utf8Path, db: &TestDatabase, targets: &[Tar
 }
 
 /// A connection of the administrator.
-fn root(db: &TestDatabase) -> Conn {
+pub fn root(db: &TestDatabase) -> Conn {
     let text = std::fs::read_to_string(db.option_file()).unwrap();
     let setting = |key: &str| {
         let line = text

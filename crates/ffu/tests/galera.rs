@@ -1,0 +1,61 @@
+//! A cloud whose database is a node of a real Galera cluster: forwards, and back.
+
+mod common;
+
+use std::net::TcpListener;
+
+use common::{Lab, text};
+
+#[test]
+fn a_cloud_on_a_galera_node_goes_forward_and_back() {
+    // Galera listens at a port and at the one after it.
+    let port = loop {
+        let one = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = one.local_addr().unwrap().port();
+        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            break port;
+        }
+    };
+    let options = [
+        "wsrep-on=ON".to_owned(),
+        "wsrep-provider=/usr/lib/galera/libgalera_smm.so".to_owned(),
+        "wsrep-cluster-address=gcomm://".to_owned(),
+        format!("wsrep-node-address=127.0.0.1:{}", port + 1),
+        format!(
+            "wsrep-provider-options=base_host=127.0.0.1;base_port={port};gmcast.listen_addr=tcp://127.0.0.1:{port};\
+             ist.recv_addr=127.0.0.1:{}",
+            port + 1
+        ),
+        "binlog-format=ROW".to_owned(),
+        "innodb-autoinc-lock-mode=2".to_owned(),
+    ]
+    .map(|option| format!("--server-option={option}"));
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let lab = Lab::up_with("2024.1", 4, &options);
+    let sql = |statement: &str| lab.mariadb("mariadb", &["-N", "-e", statement]).trim().to_owned();
+    assert_eq!(sql("SHOW STATUS LIKE 'wsrep_ready'"), "wsrep_ready\tON");
+    let before = lab.discover("before.toml");
+    let plan = lab.plan("2024.2");
+    lab.scratch.ffu(&["run", text(&plan), "--yes"]).exits(0);
+    let report = lab.scratch.ffu(&["--json", "report"]).exits(0).json();
+    for row in report["invariants"].as_array().unwrap() {
+        assert_eq!(row["equal"], true, "{row}");
+    }
+    lab.token();
+    // All of it went through the cluster's own log of changes.
+    let replicated: u64 =
+        sql("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'wsrep_replicated'")
+            .parse()
+            .unwrap();
+    assert!(replicated > 1000, "{replicated}");
+    lab.scratch
+        .ffu(&["rollback", "--yes"])
+        .exits(0)
+        .says("physically those that were proven");
+    lab.token();
+    assert_eq!(before, lab.discover("after.toml"));
+    assert_eq!(
+        sql("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE 'ffu\\_%'"),
+        "0"
+    );
+}
