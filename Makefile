@@ -31,11 +31,11 @@ check: ## Formatting and lints
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --quiet -- -D warnings
 
-marathon: build ## Pike → 2026.2, all eighteen hops, unattended (an hour or two); writes docs/marathon/
+marathon: build ## Pike → 2026.2, all eighteen hops, unattended (20 minutes and more); writes docs/marathon/
 	@scripts/interpreters 3.7 3.8 3.9 3.10 3.11 3.12 3.13
 	@scripts/marathon
 
-faults: build ## Every fault, then resume and rollback (an hour or two); writes docs/faults.md: make faults [PARTS="resume outside rollback warm accept extraction"] [MORE=1]
+faults: build ## Every fault, then resume and rollback (20 minutes and more); writes docs/faults.md: make faults [PARTS="resume outside rollback warm accept extraction"] [MORE=1]
 	@scripts/interpreters 3.7 3.11
 	@$(FFU) env build rocky stein train 2024.1 2024.2
 	@MORE="$(MORE)" scripts/faults $(PARTS)
