@@ -31,7 +31,7 @@ check: ## Formatting and lints
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --quiet -- -D warnings
 
-marathon: build ## Pike → 2026.2, all eighteen hops, unattended (20 minutes and more); writes docs/marathon/
+marathon: build ## Pike → 2026.2, all eighteen hops, unattended (an hour or two); writes docs/marathon/
 	@scripts/interpreters 3.7 3.8 3.9 3.10 3.11 3.12 3.13
 	@scripts/marathon
 
