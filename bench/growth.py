@@ -108,7 +108,7 @@ def moment(event):
 
 def questions():
     """Seconds that the server took for what the projects' commands only asked during the hops, all together: queries of ten
-    milliseconds and more, by the services' accounts. ffu asks by the administrator's, but for heads, which are a row each."""
+    milliseconds and more, by the services' accounts: those of ffu's own gates and counts are among them."""
     hops = [moment(event).replace(tzinfo=datetime.timezone.utc).timestamp()
             for event in events() if event["event"] in ("intent", "outcome") and event["step"].startswith("hops.")]
     total = 0.0

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::DbError;
+use crate::lanes::side_by_side;
 
 /// Limits of a long operation.
 #[derive(Clone, Copy)]
@@ -62,45 +63,16 @@ impl<'a> Control<'a> {
         Ok(())
     }
 
-    /// Does the same with every item, `lanes` at a time; results in the order of the items. After an error no further item
-    /// is begun.
+    /// [`side_by_side`] in as many lanes as there are to be.
     pub(crate) fn each<T: Sync, R: Send>(
         &self,
         items: &[T],
         work: impl Fn(&T) -> Result<R, DbError> + Sync,
     ) -> Result<Vec<R>, DbError> {
-        self.each_in(self.options.lanes, items, work)
+        side_by_side(self.lanes(), items, work)
     }
 
-    /// [`Control::each`] with another number of lanes, for work that waits more than it works.
-    pub(crate) fn each_in<T: Sync, R: Send>(
-        &self,
-        lanes: usize,
-        items: &[T],
-        work: impl Fn(&T) -> Result<R, DbError> + Sync,
-    ) -> Result<Vec<R>, DbError> {
-        use std::sync::Mutex;
-        use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let results: Mutex<Vec<(usize, Result<R, DbError>)>> = Mutex::new(Vec::new());
-        std::thread::scope(|scope| {
-            for _ in 0..lanes.clamp(1, items.len().max(1)) {
-                scope.spawn(|| {
-                    while !failed.load(Ordering::SeqCst) {
-                        let index = next.fetch_add(1, Ordering::SeqCst);
-                        let Some(item) = items.get(index) else { break };
-                        let result = work(item);
-                        if result.is_err() {
-                            failed.store(true, Ordering::SeqCst);
-                        }
-                        results.lock().unwrap_or_else(|e| e.into_inner()).push((index, result));
-                    }
-                });
-            }
-        });
-        let mut results = results.into_inner().unwrap_or_else(|e| e.into_inner());
-        results.sort_by_key(|(index, _)| *index);
-        results.into_iter().map(|(_, result)| result).collect()
+    pub(crate) fn lanes(&self) -> usize {
+        self.options.lanes
     }
 }

@@ -3,6 +3,7 @@
 //! A shell waits at a pipe whose other end only this process holds: when the process is gone, so is the pipe, and the
 //! shell ends the server and deletes its directory. Neither statics (which are never dropped) nor panics matter.
 
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -46,6 +47,21 @@ pub fn shared_server() -> &'static TestServer {
         Ok(server) => server,
         Err(error) => panic!("the tests need a MariaDB server of their own: {error}"),
     })
+}
+
+/// A port of this host that is free together with the one after it, as Galera wants them.
+///
+/// # Panics
+/// If this host gives out no ports.
+#[allow(clippy::unwrap_used)]
+pub fn two_free_ports() -> u16 {
+    loop {
+        let one = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = one.local_addr().unwrap().port();
+        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl TestServer {

@@ -2,20 +2,12 @@
 
 mod common;
 
-use std::net::TcpListener;
-
 use common::{Lab, text};
+use ffu_db::testing::two_free_ports;
 
 #[test]
 fn a_cloud_on_a_galera_node_goes_forward_and_back() {
-    // Galera listens at a port and at the one after it.
-    let port = loop {
-        let one = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = one.local_addr().unwrap().port();
-        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            break port;
-        }
-    };
+    let port = two_free_ports();
     let options = [
         "wsrep-on=ON".to_owned(),
         "wsrep-provider=/usr/lib/galera/libgalera_smm.so".to_owned(),

@@ -50,6 +50,15 @@ fn what_is_lost_on_the_way_stops_the_run() {
     let frozen = outcome(&lab.scratch, "freeze.invariants");
     let detail = frozen["detail"].as_str().unwrap();
     assert!(detail.contains("no write since they were measured"), "{detail}");
+    // Had it taken over what was measured ahead, the target would be compared with what nobody has any more.
+    let measured = |file: &str| -> Value {
+        let path = lab.scratch.run_directory().unwrap().join(file);
+        let all: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        all["nova.instances"]["columns"]["display_name"].clone()
+    };
+    let ahead = measured("invariants-ahead.json");
+    assert_ne!(measured("invariants.json"), ahead);
+    assert_ne!(ahead, Value::Null, "its table is measured ahead");
 
     rename("renamed behind its back");
     let flavors: u64 = sql("SELECT COUNT(*) FROM nova_api.flavors").parse().unwrap();

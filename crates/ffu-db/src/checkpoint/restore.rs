@@ -11,6 +11,7 @@ use super::{DatabaseProof, Thoroughness, dump, manifest, saved, standby};
 use crate::client::Call;
 use crate::control::{Control, Options};
 use crate::error::DbError;
+use crate::lanes::side_by_side;
 use crate::quote::identifier;
 use crate::server::Server;
 use crate::url::{Access, ConnectionUrl};
@@ -59,7 +60,7 @@ pub fn restore_with(dir: &Utf8Path, proof: Thoroughness, options: &Options) -> R
     // The one with most tables takes longest, so that it is begun first.
     copies.sort_by_key(|(_, copied, _)| std::cmp::Reverse(copied.fingerprint.tables.len()));
     let full = proof == Thoroughness::Full;
-    let mut proofs = control.each_in(RENAMING, &copies, |(database, copied, access)| {
+    let mut proofs = side_by_side(RENAMING, &copies, |(database, copied, access)| {
         standby::swap(dir, database, copied, access, full, &control)
     })?;
     proofs.extend(control.each(&dumps, |(database, access)| restore(dir, database, access, &control))?);

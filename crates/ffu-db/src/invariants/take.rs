@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Mutex;
 
 use super::{Measure, measure_in};
 use crate::control::{Control, Options};
 use crate::error::DbError;
-use crate::server::Server;
+use crate::lanes::side_by_side;
+use crate::server::{Server, Session};
 use crate::writes::{self, Evidence, Moment, Now, is_settled, unwritten};
 
 /// What is to be measured.
@@ -16,8 +16,11 @@ use crate::writes::{self, Evidence, Moment, Now, is_settled, unwritten};
 pub struct Wanted {
     /// What it is called.
     pub id: String,
-    /// Where its table is, by an account that may read it. With the PROCESS privilege less is read the next time.
+    /// Where its table is, by the account whose rows they are.
     pub server: Server,
+    /// The same by an account that may see transactions (PROCESS), if there is one: then less is read the next time. What it
+    /// says counts where both reach one node.
+    pub observer: Server,
     /// The table's schema.
     pub schema: String,
     /// The table.
@@ -32,6 +35,8 @@ pub struct Wanted {
 /// takes a tenth of a second a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Witness {
+    /// They will be taken again, and only what need not be read then is measured at all.
+    Ahead,
     /// They will be taken again.
     Kept,
     /// They will not.
@@ -41,7 +46,7 @@ pub enum Witness {
 /// Measures by their ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// All that were wanted.
+    /// All that were wanted; ahead, those that are worth it.
     pub measures: BTreeMap<String, Measure>,
     /// Those whose rows were not read, because the server knows of no write since they were.
     pub known: BTreeSet<String>,
@@ -50,10 +55,19 @@ pub struct Taken {
 /// What could not be measured.
 #[derive(Debug)]
 pub struct NotMeasured {
-    /// Its id, or its schema.
+    /// Its id, or its schema if it was not come to.
     pub what: String,
     /// Why.
     pub error: Box<DbError>,
+}
+
+impl NotMeasured {
+    fn of(what: &str, error: DbError) -> Self {
+        NotMeasured {
+            what: what.to_owned(),
+            error: Box::new(error),
+        }
+    }
 }
 
 impl fmt::Display for NotMeasured {
@@ -89,6 +103,11 @@ impl Place<'_> {
         unwritten(measure.evidence.as_ref(), Some(&moment), now.tables.get(table)).is_ok()
     }
 
+    /// Whether a measure that is taken now may do later.
+    fn may_know(&self, table: &str) -> bool {
+        self.evidence(table).is_some_and(|evidence| !evidence.needs_cache())
+    }
+
     fn evidence(&self, table: &str) -> Option<Evidence> {
         let now = self.now.as_ref()?;
         let seen = now.tables.get(table)?;
@@ -110,7 +129,10 @@ pub fn take(
     options: &Options,
 ) -> Result<Taken, NotMeasured> {
     let control = Control::start(options);
-    let places = observe(wanted, witness, &control)?;
+    let places = match (witness, earlier.is_empty()) {
+        (Witness::Spared, true) => Vec::new(),
+        _ => observe(wanted, witness, &control)?,
+    };
     let mut taken = Taken::default();
     let mut left = Vec::new();
     for one in wanted {
@@ -120,44 +142,25 @@ pub fn take(
                 taken.measures.insert(one.id.clone(), measure.clone());
                 taken.known.insert(one.id.clone());
             }
+            (place, _) if witness == Witness::Ahead && !place.is_some_and(|place| place.may_know(&one.table)) => {}
             (place, measure) => left.push((one, place, measure.map_or(0, |measure| measure.rows))),
         }
     }
     // The largest first, as far as that is known: then the lanes end at about the same time.
     left.sort_by_key(|(_, _, rows)| Reverse(*rows));
-    let read = each(
-        &left,
-        &control,
-        |(one, ..)| &one.id,
-        |(one, place, _)| read(one, *place, witness, &control),
-    )?;
+    let read = side_by_side(control.lanes(), &left, |(one, place, _)| {
+        read(one, *place, witness, &control).map_err(|error| NotMeasured::of(&one.id, error))
+    })?;
     let ids = left.iter().map(|(one, ..)| one.id.clone());
     taken.measures.extend(ids.zip(read));
     Ok(taken)
-}
-
-/// [`Control::each`], with the name of what failed.
-fn each<T: Sync, R: Send>(
-    items: &[T],
-    control: &Control,
-    name: impl Fn(&T) -> &str + Sync,
-    work: impl Fn(&T) -> Result<R, DbError> + Sync,
-) -> Result<Vec<R>, NotMeasured> {
-    let failed = Mutex::new(String::new());
-    let done = control.each(items, |item| {
-        work(item).inspect_err(|_| name(item).clone_into(&mut failed.lock().unwrap_or_else(|e| e.into_inner())))
-    });
-    done.map_err(|error| NotMeasured {
-        what: failed.into_inner().unwrap_or_else(|e| e.into_inner()),
-        error: Box::new(error),
-    })
 }
 
 fn read(one: &Wanted, place: Option<&Place<'_>>, witness: Witness, control: &Control) -> Result<Measure, DbError> {
     control.check(&format!("measuring {}.{}", one.schema, one.table))?;
     let mut session = one.server.open_schema(&one.schema)?;
     let mut measure = measure_in(&mut session, &one.schema, &one.table, &one.filter, &one.key)?;
-    if witness == Witness::Kept {
+    if witness != Witness::Spared {
         let evidence = place.and_then(|place| place.evidence(&one.table));
         // Another node of a cluster may not have had the same rows yet.
         measure.evidence = match evidence {
@@ -168,51 +171,50 @@ fn read(one: &Wanted, place: Option<&Place<'_>>, witness: Witness, control: &Con
     Ok(measure)
 }
 
-/// Asks for the times of all tables first, for open transactions then, a server once.
+/// Asks for the times of all tables first, for open transactions then, a node once. What cannot be observed is not known.
 fn observe<'a>(wanted: &'a [Wanted], witness: Witness, control: &Control) -> Result<Vec<Place<'a>>, NotMeasured> {
-    let mut at: Vec<(&Server, &str)> = Vec::new();
+    let mut at: Vec<&Wanted> = Vec::new();
     for one in wanted {
-        let is_same =
-            |(server, schema): &(&Server, &str)| *schema == one.schema && server.address() == one.server.address();
+        let is_same = |known: &&Wanted| known.schema == one.schema && known.server.address() == one.server.address();
         if !at.iter().any(is_same) {
-            at.push((&one.server, &one.schema));
+            at.push(one);
         }
     }
-    let observed = each(
-        &at,
-        control,
-        |(_, schema)| schema,
-        |(server, schema)| {
-            control.check(&format!("asking what is known of writes to {schema}"))?;
-            let mut session = server.open_schema(schema)?;
-            let now = writes::now(&mut session, server, schema)?;
-            Ok((session, now))
-        },
-    )?;
+    let observed = side_by_side(control.lanes(), &at, |one| {
+        let during = format!("asking what is known of writes to {}", one.schema);
+        control
+            .check(&during)
+            .map_err(|error| NotMeasured::of(&one.schema, error))?;
+        Ok(look(one).unwrap_or_default())
+    })?;
     // By node: several databases are on one, as a rule.
     let mut asked: BTreeMap<String, Option<i64>> = BTreeMap::new();
     let mut places: Vec<Place<'a>> = Vec::new();
-    for ((server, schema), (mut session, now)) in at.into_iter().zip(observed) {
-        let oldest = match &now {
-            Some(now) if witness == Witness::Kept => match asked.get(&now.moment.node) {
-                Some(oldest) => *oldest,
-                None => {
-                    let oldest = writes::oldest_transaction(&mut session).map_err(|error| NotMeasured {
-                        what: schema.to_owned(),
-                        error: Box::new(error),
-                    })?;
-                    asked.insert(now.moment.node.clone(), oldest);
-                    oldest
-                }
-            },
-            _ => None,
+    for (one, seen) in at.into_iter().zip(observed) {
+        let (now, oldest) = match seen {
+            Some((mut session, now)) if witness != Witness::Spared => {
+                let oldest = asked
+                    .entry(now.moment.node.clone())
+                    .or_insert_with(|| writes::oldest_transaction(&mut session).unwrap_or_default());
+                (Some(now), *oldest)
+            }
+            Some((_, now)) => (Some(now), None),
+            None => (None, None),
         };
         places.push(Place {
-            server,
-            schema,
+            server: &one.server,
+            schema: &one.schema,
             now,
             oldest,
         });
     }
     Ok(places)
+}
+
+/// What is known of a database's tables, if the account whose rows they are reaches the node that is asked.
+fn look(one: &Wanted) -> Result<Option<(Session, Now)>, DbError> {
+    let mut session = one.observer.open_schema(&one.schema)?;
+    let now = writes::now(&mut session, &one.observer, &one.schema)?;
+    let own = writes::node(&mut one.server.open_schema(&one.schema)?)?;
+    Ok(now.filter(|now| now.moment.node == own).map(|now| (session, now)))
 }

@@ -63,7 +63,8 @@ pub struct PlanArguments {
     /// How the databases' way back is made.
     #[arg(long, value_enum, default_value = "auto")]
     pub checkpoint: CheckpointChoice,
-    /// MiB a second that copying ahead of the window may move at most [default: no limit].
+    /// MiB a second that copying ahead of the window may move at most [default: no limit]. What must be the same afterwards is
+    /// measured ahead, too, by reading alone, a statement a table, and without this limit.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub copy_limit: Option<u64>,
 }
@@ -150,8 +151,8 @@ pub struct Manner {
     /// Start every command as a process of its own, instead of forking it from one that is kept warm.
     #[arg(long)]
     pub cold: bool,
-    /// Run every command, also those that provably change nothing, and have the checkpoint read every row of the databases in the
-    /// window, also of tables that the server knows not to have been written since they were compared.
+    /// Run every command, also those that provably change nothing, and read every row of the databases for the checkpoint, and every
+    /// row that must be the same, in the window, also of tables that the server knows not to have been written since before.
     #[arg(long)]
     pub paranoid: bool,
     /// Memory of ffu with all that it keeps warm, such as 8G, without what rests in files of the run's directory. A series with seven projects

@@ -145,6 +145,11 @@ fn rehearse(
         "commands were given the in-memory message driver, and addresses where nobody listens for everything but their databases"
             .to_owned(),
     );
+    remarks.push(
+        "nobody writes to a copy: tables that the cloud writes between `prepare` and the freeze are read once more in the window, for the \
+         checkpoint and for what must be the same, and that is not in these times"
+            .to_owned(),
+    );
     let events = steps(places, output, arguments, &shadow, place, stop)?;
     let rehearsal = record(
         plan,

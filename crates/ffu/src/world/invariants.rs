@@ -4,15 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 
 use camino::Utf8PathBuf;
 use ffu_db::invariants::{self, Measure, Taken, Wanted, Witness};
 use ffu_engine::Performed;
 use ffu_model::step::Invariant;
 
-use super::{World, failed};
+use super::{World, failed, services};
 
 /// Differences that are told in full; the number of the others is said.
 const TOLD: usize = 12;
@@ -43,9 +41,12 @@ impl World {
         for invariant in wanted {
             let access = self.access(&invariant.database)?;
             let named = |error: &dyn std::fmt::Display| format!("{}: {error}", invariant.id);
+            let server = access.server().map_err(|error| named(&error))?;
             list.push(Wanted {
                 id: invariant.id.clone(),
-                server: access.strongest().map_err(|error| named(&error))?,
+                // What cannot be observed is read.
+                observer: access.strongest().unwrap_or_else(|_| server.clone()),
+                server,
                 schema: access.schema().map_err(|error| named(&error))?.to_owned(),
                 table: invariant.table.clone(),
                 filter: invariant.filter.clone(),
@@ -59,7 +60,21 @@ impl World {
     }
 
     pub(super) fn measure_ahead(&self, wanted: &[Invariant]) -> Performed {
-        self.keep(wanted, &Measures::new(), &self.ahead_path())
+        if self.paranoid {
+            return Performed::succeeded("left to the freeze: the run is to read everything then");
+        }
+        let mut performed = self.keep(wanted, &Measures::new(), Witness::Ahead, &self.ahead_path());
+        if performed.result.is_good() {
+            let left = wanted.len() - performed.figures.len();
+            let without = match left {
+                0 => String::new(),
+                _ => format!(
+                    "; {left} are left to the freeze: the server could not tell later that they were not written"
+                ),
+            };
+            performed.detail.push_str(&without);
+        }
+        performed
     }
 
     pub(super) fn capture(&self, wanted: &[Invariant]) -> Performed {
@@ -71,13 +86,13 @@ impl World {
             Ok(Measures::new())
         };
         match ahead {
-            Ok(ahead) => self.keep(wanted, &ahead, &self.baseline_path()),
+            Ok(ahead) => self.keep(wanted, &ahead, Witness::Kept, &self.baseline_path()),
             Err(reason) => failed(reason),
         }
     }
 
-    fn keep(&self, wanted: &[Invariant], earlier: &Measures, path: &Utf8PathBuf) -> Performed {
-        let taken = match self.take(wanted.iter(), earlier, Witness::Kept) {
+    fn keep(&self, wanted: &[Invariant], earlier: &Measures, witness: Witness, path: &Utf8PathBuf) -> Performed {
+        let taken = match self.take(wanted.iter(), earlier, witness) {
             Ok(taken) => taken,
             Err(reason) => return failed(reason),
         };
@@ -87,11 +102,7 @@ impl World {
         let mut performed = Performed::succeeded("");
         performed.figures = figures(&taken);
         let rows: u64 = taken.measures.values().map(|measure| measure.rows).sum();
-        performed.detail = format!(
-            "{} invariants over {rows} rows{}",
-            taken.measures.len(),
-            known(&taken, "measured")
-        );
+        performed.detail = format!("{} invariants over {rows} rows{}", taken.measures.len(), known(&taken));
         performed
     }
 
@@ -136,10 +147,7 @@ impl World {
         } else {
             String::new()
         };
-        performed.detail = format!(
-            "{compared} invariants equal{without}{}",
-            known(&taken, "measured at the freeze")
-        );
+        performed.detail = format!("{compared} invariants equal{without}{}", known(&taken));
         performed
     }
 }
@@ -154,7 +162,7 @@ fn figures(taken: &Taken) -> BTreeMap<String, u64> {
 }
 
 /// What was not read, in words; nothing if all was.
-fn known(taken: &Taken, since: &str) -> String {
+fn known(taken: &Taken) -> String {
     match taken.known.len() {
         0 => String::new(),
         many => {
@@ -165,24 +173,15 @@ fn known(taken: &Taken, since: &str) -> String {
                 .map(|measure| measure.rows)
                 .sum();
             format!(
-                "; {many} of them ({rows} rows) not read again: the server knows of no write since they were {since}"
+                "; {many} of them ({rows} rows) not read again: the server knows of no write since they were measured"
             )
         }
     }
 }
 
 fn write(path: &Utf8PathBuf, measures: &Measures) -> Result<(), String> {
-    let temporary = path.with_extension("json.tmp");
     let bytes = serde_json::to_vec_pretty(measures).map_err(|error| format!("{path}: {error}"))?;
-    fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|error| format!("{path}: {error}"))
+    services::write(path, &bytes).map_err(|error| format!("{path}: {error}"))
 }
 
 fn read(path: &Utf8PathBuf) -> Result<Measures, String> {

@@ -7,7 +7,6 @@ mod checkpoint;
 mod command;
 pub mod config;
 mod invariants;
-mod lanes;
 mod proven;
 mod questions;
 mod services;

@@ -6,13 +6,13 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use ffu_db::side_by_side;
 use ffu_engine::{Performed, RunDirectory};
 use ffu_hosts::services::UnitStatus;
 use ffu_hosts::{ServiceManager, Supervisor, Systemd};
 use ffu_model::cloud::{ServiceManagerKind, ServiceRole};
 use ffu_model::{Cloud, Series};
 
-use super::lanes::side_by_side;
 use super::{World, config, failed};
 
 /// The manager of a cloud's services.
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// Starts units, as many at once as the plan works on: a start is a process that imports for seconds, and ends when it
-    /// answers.
+    /// answers. Their order is that in which they are begun: as on a host that boots, none waits for another one's answer.
     ///
     /// # Errors
     /// See [`side_by_side`].
@@ -71,7 +71,7 @@ impl World {
         units: &[String],
         start: impl Fn(&str) -> Result<(), String> + Sync,
     ) -> Result<(), String> {
-        side_by_side(self.plan.policy.parallel as usize, units, |unit| start(unit))
+        side_by_side(self.plan.policy.parallel as usize, units, |unit| start(unit)).map(|_| ())
     }
 
     fn retargeted(&self, unit: &ffu_hosts::UnitFile, series: &Series) -> Result<ffu_hosts::UnitFile, String> {

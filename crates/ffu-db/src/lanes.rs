@@ -1,35 +1,41 @@
 //! The same work for several things at once, for work that mostly waits.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Works on items in their order, `lanes` at a time and one at least. After one that fails no further is begun.
+/// Works on items in their order, `lanes` at a time and one at least; results in the order of the items. After one that fails no
+/// further is begun.
 ///
 /// # Errors
 /// Of several that fail, that of the first in their order.
-pub(super) fn side_by_side<T: Sync, E: Send>(
+pub fn side_by_side<T: Sync, R: Send, E: Send>(
     lanes: usize,
     items: &[T],
-    work: impl Fn(&T) -> Result<(), E> + Sync,
-) -> Result<(), E> {
-    let (next, failures) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-    let failures_now = || failures.lock().unwrap_or_else(PoisonError::into_inner);
+    work: impl Fn(&T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let results: Mutex<Vec<(usize, Result<R, E>)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..lanes.clamp(1, items.len().max(1)) {
             scope.spawn(|| {
-                while failures_now().is_empty() {
-                    let at = next.fetch_add(1, Ordering::SeqCst);
-                    let Some(item) = items.get(at) else { break };
-                    if let Err(error) = work(item) {
-                        failures_now().insert(at, error);
+                while !failed.load(Ordering::SeqCst) {
+                    let index = next.fetch_add(1, Ordering::SeqCst);
+                    let Some(item) = items.get(index) else { break };
+                    let result = work(item);
+                    if result.is_err() {
+                        failed.store(true, Ordering::SeqCst);
                     }
+                    results
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((index, result));
                 }
             });
         }
     });
-    let first = failures_now().pop_first();
-    first.map_or(Ok(()), |(_, error)| Err(error))
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 #[cfg(test)]
@@ -51,9 +57,10 @@ mod tests {
                 now.fetch_sub(1, Ordering::SeqCst);
                 Ok::<(), String>(())
             });
-            assert_eq!((done, most.into_inner()), (Ok(()), wanted), "{lanes} lanes");
+            assert_eq!((done, most.into_inner()), (Ok(vec![(); 6]), wanted), "{lanes} lanes");
         }
-        assert_eq!(side_by_side(2, &[] as &[u8], |_| Err("never")), Ok(()));
+        let none: Result<Vec<()>, &str> = side_by_side(2, &[] as &[u8], |_| Err("never"));
+        assert_eq!(none, Ok(Vec::new()));
     }
 
     #[test]
@@ -65,7 +72,7 @@ mod tests {
             both.wait();
             // The second fails earlier.
             std::thread::sleep(Duration::from_millis(if *item == 1 { 50 } else { 0 }));
-            Err(format!("{item} failed"))
+            Err::<(), _>(format!("{item} failed"))
         });
         assert_eq!((done, begun.into_inner()), (Err("1 failed".to_owned()), 2));
     }
