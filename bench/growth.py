@@ -21,9 +21,9 @@ work, picture = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 source, target, sizes = sys.argv[3], sys.argv[4], [int(size) for size in sys.argv[5:]]
 ffu, lab, second = os.environ["FFU"], work / "lab", work / "second"
 client = f"--defaults-file={lab}/mariadb/client.cnf"
-# The log is for the replay; a buffer pool for small databases would measure the disk.
-# The slow log is for the questions that the projects' own commands ask.
+# For the questions that the projects' own commands ask.
 slow = lab / "slow.log"
+# The log is for the replay; a buffer pool for small databases would measure the disk.
 options = ("log-bin=binlog", "binlog-format=MIXED", "sync-binlog=0", "innodb-buffer-pool-size=1G", "innodb-log-file-size=512M")
 
 

@@ -64,6 +64,26 @@ pub fn two_free_ports() -> u16 {
     }
 }
 
+/// Options of `mariadbd` for a node of a Galera cluster that listens at `own` and the port after it, and joins the node at `other`
+/// or begins a cluster. Debian's server depends on the provider.
+pub fn galera_node(own: u16, other: Option<u16>) -> Vec<String> {
+    let incremental = own + 1;
+    let join = other.map(|port| format!("127.0.0.1:{port}")).unwrap_or_default();
+    vec![
+        "wsrep-on=ON".to_owned(),
+        "wsrep-provider=/usr/lib/galera/libgalera_smm.so".to_owned(),
+        format!("wsrep-cluster-address=gcomm://{join}"),
+        "wsrep-cluster-name=ffu".to_owned(),
+        format!("wsrep-node-address=127.0.0.1:{incremental}"),
+        format!(
+            "wsrep-provider-options=base_host=127.0.0.1;base_port={own};gmcast.listen_addr=tcp://127.0.0.1:{own};\
+             ist.recv_addr=127.0.0.1:{incremental}"
+        ),
+        "binlog-format=ROW".to_owned(),
+        "innodb-autoinc-lock-mode=2".to_owned(),
+    ]
+}
+
 impl TestServer {
     /// A further server, for tests that hurt it.
     ///

@@ -3,25 +3,14 @@
 mod common;
 
 use common::{Lab, text};
-use ffu_db::testing::two_free_ports;
+use ffu_db::testing::{galera_node, two_free_ports};
 
 #[test]
 fn a_cloud_on_a_galera_node_goes_forward_and_back() {
-    let port = two_free_ports();
-    let options = [
-        "wsrep-on=ON".to_owned(),
-        "wsrep-provider=/usr/lib/galera/libgalera_smm.so".to_owned(),
-        "wsrep-cluster-address=gcomm://".to_owned(),
-        format!("wsrep-node-address=127.0.0.1:{}", port + 1),
-        format!(
-            "wsrep-provider-options=base_host=127.0.0.1;base_port={port};gmcast.listen_addr=tcp://127.0.0.1:{port};\
-             ist.recv_addr=127.0.0.1:{}",
-            port + 1
-        ),
-        "binlog-format=ROW".to_owned(),
-        "innodb-autoinc-lock-mode=2".to_owned(),
-    ]
-    .map(|option| format!("--server-option={option}"));
+    let options: Vec<String> = galera_node(two_free_ports(), None)
+        .iter()
+        .map(|option| format!("--server-option={option}"))
+        .collect();
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let lab = Lab::up_with("2024.1", 4, &options);
     let sql = |statement: &str| lab.mariadb("mariadb", &["-N", "-e", statement]).trim().to_owned();

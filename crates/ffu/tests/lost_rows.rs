@@ -18,14 +18,6 @@ fn killed(scratch: &Scratch, arguments: &[&str], fault: &str) {
     );
 }
 
-fn outcome(scratch: &Scratch, step: &str) -> Value {
-    let journal = scratch.journal();
-    let mut events = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    events
-        .rfind(|event| event["event"] == "outcome" && event["step"] == step)
-        .unwrap()
-}
-
 #[test]
 fn what_is_lost_on_the_way_stops_the_run() {
     let lab = Lab::up("2024.1", 4);
@@ -42,12 +34,12 @@ fn what_is_lost_on_the_way_stops_the_run() {
         &["run", text(&plan), "--yes"],
         "before-intent@freeze.apis",
     );
-    let ahead = outcome(&lab.scratch, "prepare.invariants");
+    let ahead = lab.scratch.outcome("prepare.invariants");
     assert_eq!(ahead["result"], "succeeded", "{ahead}");
     // The cloud is still in use.
     rename("renamed in time");
     killed(&lab.scratch, &["resume"], "before-intent@deploy.config");
-    let frozen = outcome(&lab.scratch, "freeze.invariants");
+    let frozen = lab.scratch.outcome("freeze.invariants");
     let detail = frozen["detail"].as_str().unwrap();
     assert!(detail.contains("no write since they were measured"), "{detail}");
     // Had it taken over what was measured ahead, the target would be compared with what nobody has any more.

@@ -39,12 +39,7 @@ fn instances_on_no_host_do_not_stop_the_run() {
     let plan = lab.plan("2024.2");
     lab.scratch.ffu(&["run", text(&plan), "--yes"]).exits(0);
     assert_eq!(sql(&lab, placed), "0");
-    let journal = lab.scratch.journal();
-    let outcome = journal
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .find(|event| event["event"] == "outcome" && event["step"] == "hops.2024.2.nova.online-data-migrations")
-        .unwrap();
+    let outcome = lab.scratch.outcome("hops.2024.2.nova.online-data-migrations");
     assert_eq!(
         outcome["figures"]["moved.populate_instance_compute_id"], there,
         "{outcome}"

@@ -35,7 +35,7 @@ pub struct Wanted {
 /// takes a tenth of a second a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Witness {
-    /// They will be taken again, and only what need not be read then is measured at all.
+    /// They will be taken again; what would have to be read then all the same is not measured now.
     Ahead,
     /// They will be taken again.
     Kept,

@@ -8,14 +8,19 @@ use std::time::{Duration, Instant};
 
 use ffu_db::checkpoint;
 use ffu_db::invariants::{Wanted, Witness, measure, take};
-use ffu_db::testing::{TestDatabase, TestServer, two_free_ports};
+use ffu_db::testing::{TestDatabase, TestServer, galera_node, two_free_ports};
 use ffu_db::{ConnectionUrl, DbError, Options, Server};
 
 use crate::checkpoint::target;
 use crate::scratch;
 use crate::standby_evidence::{SETTLED, connect, finish, make, prepare, root, run, texts, written};
 
-const PROVIDER: &str = "/usr/lib/galera/libgalera_smm.so";
+/// Arguments of a node whose dictionary cache has room for all tables.
+fn node(own: u16, other: Option<u16>) -> Vec<String> {
+    let mut options = galera_node(own, other);
+    options.push("table-definition-cache=2000".to_owned());
+    options.iter().map(|option| format!("--{option}")).collect()
+}
 
 /// Two nodes that end with the test.
 struct Cluster {
@@ -33,31 +38,11 @@ impl Drop for Cluster {
     }
 }
 
-/// Options of a node that listens at `own`, and joins the one at `other` or begins a cluster.
-fn wsrep(own: u16, other: Option<u16>) -> Vec<String> {
-    let incremental = own + 1;
-    let join = other.map(|port| format!("127.0.0.1:{port}")).unwrap_or_default();
-    vec![
-        "--wsrep-on=ON".to_owned(),
-        format!("--wsrep-provider={PROVIDER}"),
-        format!("--wsrep-cluster-address=gcomm://{join}"),
-        "--wsrep-cluster-name=ffu".to_owned(),
-        format!("--wsrep-node-address=127.0.0.1:{incremental}"),
-        format!(
-            "--wsrep-provider-options=base_host=127.0.0.1;base_port={own};gmcast.listen_addr=tcp://127.0.0.1:{own};\
-             ist.recv_addr=127.0.0.1:{incremental}"
-        ),
-        "--binlog-format=ROW".to_owned(),
-        "--innodb-autoinc-lock-mode=2".to_owned(),
-        "--table-definition-cache=2000".to_owned(),
-    ]
-}
-
 impl Cluster {
     /// The second begins with a copy of the first one's files, so that nothing has to be transferred.
     fn start() -> Self {
         let (one, two) = (two_free_ports(), two_free_ports());
-        let options = wsrep(one, None);
+        let options = node(one, None);
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let mut first = TestServer::start_with(&options).unwrap();
         let own = first.private().dir().to_owned();
@@ -83,7 +68,7 @@ impl Cluster {
             .filter(|part| !part.is_empty() && gone.iter().all(|start| !part.starts_with(start)))
             .map(|part| part.replace(own.as_str(), path.as_str()))
             .collect();
-        arguments.extend(wsrep(two, Some(one)));
+        arguments.extend(node(two, Some(one)));
         arguments.push(format!("--port={second_port}"));
         arguments.push(format!("--wsrep-sst-receive-address=127.0.0.1:{}", two_free_ports()));
         let second = Command::new(&arguments[0])

@@ -5,11 +5,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
+use ffu_db::Server;
 use ffu_db::invariants::{self, Measure, Taken, Wanted, Witness};
 use ffu_engine::Performed;
+use ffu_model::cloud::DatabaseKey;
 use ffu_model::step::Invariant;
 
+use super::access::Database;
 use super::{World, failed, services};
 
 /// Differences that are told in full; the number of the others is said.
@@ -18,43 +21,49 @@ const TOLD: usize = 12;
 type Measures = BTreeMap<String, Measure>;
 
 impl World {
-    fn measures_path(&self, name: &str) -> Utf8PathBuf {
-        self.run.path().join(name)
-    }
-
     fn baseline_path(&self) -> Utf8PathBuf {
-        self.measures_path("invariants.json")
+        self.run.path().join("invariants.json")
     }
 
     fn ahead_path(&self) -> Utf8PathBuf {
-        self.measures_path("invariants-ahead.json")
+        self.run.path().join("invariants-ahead.json")
     }
 
-    /// Measures what is wanted, but what `earlier` has and was not written since.
+    /// Measures what is wanted, but what `earlier` has and was not written since; a paranoid run all of it.
     fn take<'a>(
         &self,
         wanted: impl Iterator<Item = &'a Invariant>,
         earlier: &Measures,
         witness: Witness,
     ) -> Result<Taken, String> {
+        let mut places: BTreeMap<&DatabaseKey, (Database, Server)> = BTreeMap::new();
         let mut list = Vec::new();
         for invariant in wanted {
-            let access = self.access(&invariant.database)?;
-            let named = |error: &dyn std::fmt::Display| format!("{}: {error}", invariant.id);
-            let server = access.server().map_err(|error| named(&error))?;
+            let key = &invariant.database;
+            if !places.contains_key(key) {
+                let own = self.open(key)?;
+                // What cannot be observed is read.
+                let observer = self.access(key)?.strongest().unwrap_or_else(|_| own.server.clone());
+                places.insert(key, (own, observer));
+            }
+            let Some((own, observer)) = places.get(key) else {
+                continue;
+            };
             list.push(Wanted {
                 id: invariant.id.clone(),
-                // What cannot be observed is read.
-                observer: access.strongest().unwrap_or_else(|_| server.clone()),
-                server,
-                schema: access.schema().map_err(|error| named(&error))?.to_owned(),
+                server: own.server.clone(),
+                observer: observer.clone(),
+                schema: own.schema.clone(),
                 table: invariant.table.clone(),
                 filter: invariant.filter.clone(),
                 key: invariant.key.clone(),
             });
         }
         let none = Measures::new();
-        let earlier = if self.paranoid { &none } else { earlier };
+        let (earlier, witness) = match self.paranoid {
+            true => (&none, Witness::Spared),
+            false => (earlier, witness),
+        };
         self.with_options(|options| invariants::take(&list, earlier, witness, options))
             .map_err(|error| error.to_string())
     }
@@ -78,20 +87,12 @@ impl World {
     }
 
     pub(super) fn capture(&self, wanted: &[Invariant]) -> Performed {
-        // A plan of an earlier version measures nothing ahead.
-        let ahead = self.ahead_path();
-        let ahead = if ahead.exists() {
-            read(&ahead)
-        } else {
-            Ok(Measures::new())
-        };
-        match ahead {
-            Ok(ahead) => self.keep(wanted, &ahead, Witness::Kept, &self.baseline_path()),
-            Err(reason) => failed(reason),
-        }
+        // Whatever of it is not there or cannot be used is measured now.
+        let ahead = read(&self.ahead_path()).unwrap_or_default();
+        self.keep(wanted, &ahead, Witness::Kept, &self.baseline_path())
     }
 
-    fn keep(&self, wanted: &[Invariant], earlier: &Measures, witness: Witness, path: &Utf8PathBuf) -> Performed {
+    fn keep(&self, wanted: &[Invariant], earlier: &Measures, witness: Witness, path: &Utf8Path) -> Performed {
         let taken = match self.take(wanted.iter(), earlier, witness) {
             Ok(taken) => taken,
             Err(reason) => return failed(reason),
@@ -179,12 +180,12 @@ fn known(taken: &Taken) -> String {
     }
 }
 
-fn write(path: &Utf8PathBuf, measures: &Measures) -> Result<(), String> {
+fn write(path: &Utf8Path, measures: &Measures) -> Result<(), String> {
     let bytes = serde_json::to_vec_pretty(measures).map_err(|error| format!("{path}: {error}"))?;
     services::write(path, &bytes).map_err(|error| format!("{path}: {error}"))
 }
 
-fn read(path: &Utf8PathBuf) -> Result<Measures, String> {
+fn read(path: &Utf8Path) -> Result<Measures, String> {
     let bytes = fs::read(path).map_err(|error| format!("{path}: {error}"))?;
     serde_json::from_slice(&bytes).map_err(|error| format!("{path}: {error}"))
 }

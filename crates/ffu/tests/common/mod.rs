@@ -136,6 +136,16 @@ impl Scratch {
         }
     }
 
+    /// The last outcome of a step.
+    #[track_caller]
+    pub fn outcome(&self, step: &str) -> Value {
+        let journal = self.journal();
+        let mut events = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events
+            .rfind(|event| event["event"] == "outcome" && event["step"] == step)
+            .unwrap()
+    }
+
     pub fn journal(&self) -> String {
         self.run_directory()
             .and_then(|d| std::fs::read_to_string(d.join("journal.jsonl")).ok())
