@@ -6,6 +6,7 @@
 //! run has changed, nor on cell mappings in a database that is half restored.
 
 mod dump;
+mod key;
 mod manifest;
 mod proof;
 mod restore;
@@ -20,12 +21,14 @@ use ffu_model::DatabaseKey;
 use serde::{Deserialize, Serialize};
 
 pub use crate::control::Options;
-pub use manifest::{Manifest, SavedDatabase, SavedDump, SavedFile, load};
-pub use proof::{ProofReport, prove};
-pub use restore::{restore_databases, restore_files, restore_with};
+pub use key::DumpKey;
+pub use manifest::{Manifest, Piece, SavedDatabase, SavedDump, SavedFile, load};
+pub use proof::{ProofReport, prove, prove_with};
+pub use restore::{check_key, restore_databases, restore_files, restore_with};
 
 use crate::control::Control;
 use crate::error::DbError;
+use crate::lanes::Slots;
 use crate::url::Access;
 
 /// A database to save.
@@ -57,6 +60,39 @@ pub enum Thoroughness {
     Sufficient,
     /// Every row.
     Full,
+}
+
+/// Tables of so many bytes at least have a file of their own in a dump: starting a program for each takes some hundredths of a second.
+const OWN_FILE: u64 = 64 << 20;
+
+/// How a checkpoint is made and gone back to.
+#[derive(Clone, Copy, Debug)]
+pub struct Means<'a> {
+    /// How much is read.
+    pub thoroughness: Thoroughness,
+    /// The key of the dumps; none, and they are not encrypted.
+    pub key: Option<&'a DumpKey>,
+    /// From how many bytes on a table is dumped and loaded by itself, beside others.
+    pub own_file: u64,
+}
+
+impl Default for Means<'_> {
+    fn default() -> Self {
+        Means {
+            thoroughness: Thoroughness::Sufficient,
+            key: None,
+            own_file: OWN_FILE,
+        }
+    }
+}
+
+impl From<Thoroughness> for Means<'_> {
+    fn from(thoroughness: Thoroughness) -> Self {
+        Means {
+            thoroughness,
+            ..Means::default()
+        }
+    }
 }
 
 /// Room for a checkpoint, in bytes.
@@ -118,10 +154,10 @@ pub fn make(
     files: &[camino::Utf8PathBuf],
     options: &Options,
 ) -> Result<Manifest, DbError> {
-    make_with(dir, databases, files, Thoroughness::Sufficient, options)
+    make_with(dir, databases, files, Means::default(), options)
 }
 
-/// [`make`] with a wish about what is read.
+/// [`make`] with a wish about what is read, and the key of encrypted dumps.
 ///
 /// # Errors
 /// Those of [`make`].
@@ -129,7 +165,7 @@ pub fn make_with(
     dir: &Utf8Path,
     databases: &[Target],
     files: &[camino::Utf8PathBuf],
-    thoroughness: Thoroughness,
+    means: Means,
     options: &Options,
 ) -> Result<Manifest, DbError> {
     let control = Control::start(options);
@@ -144,12 +180,13 @@ pub fn make_with(
             });
         }
     }
-    let mut copies = standby::complete(dir, databases, thoroughness, &control)?;
-    let dumped: Vec<Target> = databases
+    let mut copies = standby::complete(dir, databases, means.thoroughness, &control)?;
+    let mut dumped: Vec<Target> = databases
         .iter()
         .filter(|d| !copies.contains_key(&d.key))
         .cloned()
         .collect();
+    largest_first(&mut dumped)?;
     require_room(dir, room(dir, &dumped)?)?;
     manifest::prepare_directory(dir)?;
     let mut saved = Vec::new();
@@ -165,7 +202,8 @@ pub fn make_with(
             });
         }
     }
-    saved.extend(control.each(&dumped, |target| dump::save(dir, target, &control))?);
+    let slots = Slots::new(control.lanes());
+    saved.extend(control.each(&dumped, |target| dump::save(dir, target, means, &slots, &control))?);
     saved.sort_by_key(|saved| databases.iter().position(|target| target.key == saved.key));
     let files = saved::copy_all(dir, files)?;
     manifest::write_connections(dir, databases)?;
@@ -177,6 +215,17 @@ pub fn make_with(
     };
     manifest::write(dir, &made)?;
     Ok(made)
+}
+
+/// What takes longest is begun first, so that the lanes end at about the same time.
+fn largest_first(databases: &mut [Target]) -> Result<(), DbError> {
+    let mut sizes = std::collections::BTreeMap::new();
+    for target in databases.iter() {
+        let facts = target.access.strongest()?.schema_facts(target.access.schema()?)?;
+        sizes.insert(target.key.clone(), facts.map_or(0, |facts| facts.data_bytes));
+    }
+    databases.sort_by_key(|target| std::cmp::Reverse(sizes.get(&target.key).copied()));
+    Ok(())
 }
 
 fn remove_manifest(dir: &Utf8Path) -> Result<(), DbError> {

@@ -28,6 +28,17 @@ pub(crate) struct Call<'a> {
     pub control: &'a Control<'a>,
 }
 
+/// What of a schema is dumped.
+#[derive(Clone, Copy)]
+pub(crate) enum Dumped<'a> {
+    /// A table with its rows and triggers.
+    Table(&'a str),
+    /// These tables, likewise.
+    Tables(&'a [String]),
+    /// Everything but the rows, definitions and triggers of these tables: views, routines and events too.
+    AllBut(&'a [String]),
+}
+
 /// How a copy between a program and a stream ended.
 pub(crate) enum Pumped {
     Done,
@@ -38,8 +49,9 @@ pub(crate) enum Pumped {
 }
 
 impl Call<'_> {
-    /// Runs `mariadb-dump` for a schema, or for some of its tables, into a sink.
-    pub(crate) fn dump(&self, schema: &str, tables: &[String], sink: &mut dyn Write) -> Result<(), DbError> {
+    /// Runs `mariadb-dump` for a schema, or for some of its tables, into a sink. The text locks no tables: several are loaded side
+    /// by side, and a lock of one would take those that foreign keys tie to it.
+    pub(crate) fn dump(&self, schema: &str, what: Dumped, sink: &mut dyn Write) -> Result<(), DbError> {
         let program = programs::find(&["mariadb-dump", "mysqldump"], "mariadb-client")?;
         let mut arguments: Vec<String> = [
             "--single-transaction",
@@ -48,19 +60,26 @@ impl Call<'_> {
             "--hex-blob",
             "--default-character-set=utf8mb4",
             "--skip-lock-tables",
+            "--skip-add-locks",
+            "--skip-disable-keys",
             "--no-tablespaces",
             "--max-allowed-packet=1G",
             "--net-buffer-length=1M",
         ]
         .map(str::to_owned)
         .to_vec();
-        if tables.is_empty() {
+        if let Dumped::AllBut(others) = what {
             arguments.extend(["--routines".to_owned(), "--events".to_owned()]);
+            arguments.extend(others.iter().map(|table| format!("--ignore-table={schema}.{table}")));
         }
         // A name that begins with a dash stays a name.
         arguments.push("--".to_owned());
         arguments.push(schema.to_owned());
-        arguments.extend(tables.iter().cloned());
+        match what {
+            Dumped::Table(table) => arguments.push(table.to_owned()),
+            Dumped::Tables(tables) => arguments.extend(tables.iter().cloned()),
+            Dumped::AllBut(_) => {}
+        }
         self.run(&program, &arguments, |child, buffer| {
             let Some(mut output) = child.stdout.take() else {
                 return Pumped::Theirs;

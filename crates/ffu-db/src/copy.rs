@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use crate::client::Call;
+use crate::client::{Call, Dumped};
 use crate::control::{Control, Options};
 use crate::error::DbError;
 use crate::fingerprint::TableFingerprint;
@@ -291,7 +291,7 @@ fn compare(
 fn through_pipe(dump: &Call, from: &str, tables: &[String], load: &Call, to: &str) -> Result<(), DbError> {
     let (mut reader, mut writer) = std::io::pipe().map_err(|e| DbError::io("cannot make", "a pipe", e))?;
     let (dumped, loaded) = std::thread::scope(|scope| {
-        let dumping = scope.spawn(move || dump.dump(from, tables, &mut writer));
+        let dumping = scope.spawn(move || dump.dump(from, Dumped::Tables(tables), &mut writer));
         let loaded = load.load(to, &mut reader);
         // With its reader gone a dump that still runs ends on its own.
         drop(reader);

@@ -311,6 +311,22 @@ pub enum DbError {
         /// What is wrong.
         reason: String,
     },
+    /// A key for dumps that cannot be used.
+    #[error("dump key {file}: {reason}")]
+    DumpKey {
+        /// The file.
+        file: Utf8PathBuf,
+        /// Why, with the next step.
+        reason: String,
+    },
+    /// Dumps that need a key, and none was given.
+    #[error("the dumps of {path} are encrypted for {recipients}: give the key with `ffu rollback --dump-key FILE`")]
+    DumpKeyMissing {
+        /// The checkpoint.
+        path: Utf8PathBuf,
+        /// The public keys.
+        recipients: String,
+    },
     /// Two fingerprints that should be equal are not.
     #[error("{what} is not as it was at the checkpoint: {differences}")]
     FingerprintDiffers {

@@ -1,7 +1,7 @@
 //! The same work for several things at once, for work that mostly waits.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Works on items in their order, `lanes` at a time and one at least; results in the order of the items. After one that fails no
 /// further is begun.
@@ -36,6 +36,42 @@ pub fn side_by_side<T: Sync, R: Send, E: Send>(
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Places that what works side by side shares, so that lanes inside lanes are not lanes times lanes of the costly part.
+pub(crate) struct Slots {
+    free: Mutex<usize>,
+    given_back: Condvar,
+}
+
+/// One of them, until it is dropped.
+pub(crate) struct Slot<'a>(&'a Slots);
+
+impl Slots {
+    /// So many, and one at least.
+    pub(crate) fn new(count: usize) -> Self {
+        Slots {
+            free: Mutex::new(count.max(1)),
+            given_back: Condvar::new(),
+        }
+    }
+
+    /// Waits for one.
+    pub(crate) fn take(&self) -> Slot<'_> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        while *free == 0 {
+            free = self.given_back.wait(free).unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= 1;
+        Slot(self)
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.given_back.notify_one();
+    }
 }
 
 #[cfg(test)]
@@ -75,5 +111,23 @@ mod tests {
             Err::<(), _>(format!("{item} failed"))
         });
         assert_eq!((done, begun.into_inner()), (Err("1 failed".to_owned()), 2));
+    }
+
+    #[test]
+    fn lanes_inside_lanes_share_their_slots() {
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let slots = Slots::new(3);
+        side_by_side(4, &[(); 4], |()| {
+            side_by_side(4, &[(); 4], |()| {
+                let _slot = slots.take();
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(2));
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok::<(), String>(())
+            })
+        })
+        .unwrap();
+        let most = most.into_inner();
+        assert!((2..=3).contains(&most), "{most}");
     }
 }

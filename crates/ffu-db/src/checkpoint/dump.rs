@@ -1,27 +1,37 @@
-//! One database into one compressed file.
+//! One database into compressed files, encrypted if that was asked for: one for every large table, so that they are dumped and
+//! loaded side by side, and one for all else.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use camino::Utf8Path;
 use sha2::{Digest as _, Sha256};
 
-use super::Target;
-use super::manifest::{SavedDatabase, SavedDump, dump_name};
-use crate::client::Call;
+use super::key::{DumpKey, Opened};
+use super::manifest::{Piece, SavedDatabase, SavedDump, piece_name};
+use super::{Means, Target};
+use crate::client::{Call, Dumped};
 use crate::control::Control;
 use crate::error::DbError;
+use crate::lanes::Slots;
+use crate::server::Server;
 
 /// Fast, and a fifth of the size.
 const LEVEL: i32 = 3;
 /// The last line of a whole dump (mysqldump and mariadb-dump write it when nothing failed).
 pub(super) const TRAILER: &[u8] = b"-- Dump completed";
 
-pub(super) fn save(dir: &Utf8Path, target: &Target, control: &Control) -> Result<SavedDatabase, DbError> {
+pub(super) fn save(
+    dir: &Utf8Path,
+    target: &Target,
+    means: Means,
+    slots: &Slots,
+    control: &Control,
+) -> Result<SavedDatabase, DbError> {
     let schema = target.access.schema()?.to_owned();
     let url = target.access.strongest_url()?;
-    let server = crate::server::Server::connect(&url)?;
+    let server = Server::connect(&url)?;
     let mut saved = SavedDatabase {
         key: target.key.clone(),
         server: target.access.service.address(),
@@ -36,7 +46,52 @@ pub(super) fn save(dir: &Utf8Path, target: &Target, control: &Control) -> Result
     let Some(fingerprint) = crate::fingerprint::fingerprint(&server, &schema, control)? else {
         return Ok(saved);
     };
-    let name = dump_name(&target.key);
+    let large = large_tables(&server, &schema, means.own_file)?;
+    let call = Call {
+        url: &url,
+        private_dir: dir,
+        during: format!("dumping database {schema}"),
+        control,
+    };
+    let numbers = (0..large.len()).map(Some).chain([None]);
+    let parts: Vec<Option<usize>> = numbers.collect();
+    let pieces = control.each(&parts, |part| {
+        let _slot = slots.take();
+        let table = part.and_then(|at| large.get(at));
+        let name = piece_name(&target.key, *part, means.key.is_some());
+        let what = match table {
+            Some(table) => Dumped::Table(table),
+            None => Dumped::AllBut(&large),
+        };
+        piece(dir, name, table, means.key, |sink| call.dump(&schema, what, sink))
+    })?;
+    saved.saved = Some(SavedDump {
+        charset: facts.charset,
+        collation: facts.collation,
+        fingerprint,
+        sealed: means.key.map(DumpKey::recipients).unwrap_or_default(),
+        pieces,
+    });
+    Ok(saved)
+}
+
+/// Tables of so many bytes at least, the largest first.
+fn large_tables(server: &Server, schema: &str, bytes: u64) -> Result<Vec<String>, DbError> {
+    server.open(None)?.column(
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE = 'BASE TABLE' AND DATA_LENGTH >= ? \
+         ORDER BY DATA_LENGTH DESC, TABLE_NAME",
+        &[schema, &bytes.to_string()],
+        "looking for large tables",
+    )
+}
+
+fn piece(
+    dir: &Utf8Path,
+    name: String,
+    table: Option<&String>,
+    key: Option<&DumpKey>,
+    produce: impl FnOnce(&mut dyn Write) -> Result<(), DbError>,
+) -> Result<Piece, DbError> {
     let path = dir.join(&name);
     let file = OpenOptions::new()
         .write(true)
@@ -44,36 +99,20 @@ pub(super) fn save(dir: &Utf8Path, target: &Target, control: &Control) -> Result
         .mode(0o600)
         .open(&path)
         .map_err(|e| DbError::io("cannot create", &path, e))?;
-    let call = Call {
-        url: &url,
-        private_dir: dir,
-        during: format!("dumping database {schema}"),
-        control,
-    };
-    let written = write_dump(
-        &path,
-        file,
-        |file| file.sync_all(),
-        |sink| call.dump(&schema, &[], sink),
-    );
-    let written = match written {
-        Ok(written) => written,
+    match write_dump(&path, file, key, |file| file.sync_all(), produce) {
+        Ok(written) => Ok(Piece {
+            table: table.cloned(),
+            file: name,
+            sha256: written.sha256,
+            bytes: written.bytes,
+            raw_bytes: written.raw_bytes,
+        }),
         Err(error) => {
             // What is there is no dump; a removal that fails leaves rubbish without a manifest, which is harmless.
             let _ = std::fs::remove_file(&path);
-            return Err(error);
+            Err(error)
         }
-    };
-    saved.saved = Some(SavedDump {
-        charset: facts.charset,
-        collation: facts.collation,
-        fingerprint,
-        file: name,
-        sha256: written.sha256,
-        bytes: written.bytes,
-        raw_bytes: written.raw_bytes,
-    });
-    Ok(saved)
+    }
 }
 
 struct Written {
@@ -82,10 +121,11 @@ struct Written {
     raw_bytes: u64,
 }
 
-/// Compresses what `produce` writes into a file, and makes sure that it is whole and on the disk.
+/// Compresses what `produce` writes into a file, encrypts it if there is a key, and makes sure that it is whole and on the disk.
 fn write_dump<W: Write>(
     path: &Utf8Path,
     file: W,
+    key: Option<&DumpKey>,
     sync: impl FnOnce(&mut W) -> io::Result<()>,
     produce: impl FnOnce(&mut dyn Write) -> Result<(), DbError>,
 ) -> Result<Written, DbError> {
@@ -95,19 +135,17 @@ fn write_dump<W: Write>(
         hash: Sha256::new(),
         bytes: 0,
     };
-    let result = (|| {
-        let mut encoder =
-            zstd::Encoder::new(&mut hashed, LEVEL).map_err(|e| DbError::io("cannot compress", path, e))?;
-        let mut tail = Tail {
-            inner: &mut encoder,
-            tail: Vec::new(),
-            bytes: 0,
-        };
-        produce(&mut tail)?;
-        let (tail, raw_bytes) = (std::mem::take(&mut tail.tail), tail.bytes);
-        encoder.finish().map_err(|e| DbError::io("cannot write", path, e))?;
-        Ok((tail, raw_bytes))
-    })();
+    let result = match key {
+        None => compress(path, &mut hashed, produce),
+        Some(key) => (|| {
+            let mut sealing = key
+                .encrypting(&mut hashed)
+                .map_err(|e| DbError::io("cannot write", path, e))?;
+            let passed = compress(path, &mut sealing, produce)?;
+            sealing.finish().map_err(|e| DbError::io("cannot write", path, e))?;
+            Ok(passed)
+        })(),
+    };
     let (tail, raw_bytes) = result.map_err(|error| match error {
         DbError::Io { source, .. } if full(&source) => DbError::DiskFull {
             path: path.to_owned(),
@@ -137,6 +175,24 @@ fn write_dump<W: Write>(
         bytes: hashed.bytes,
         raw_bytes,
     })
+}
+
+/// Compresses what `produce` writes. Gives the end of that, and its length.
+fn compress(
+    path: &Utf8Path,
+    sink: impl Write,
+    produce: impl FnOnce(&mut dyn Write) -> Result<(), DbError>,
+) -> Result<(Vec<u8>, u64), DbError> {
+    let mut encoder = zstd::Encoder::new(sink, LEVEL).map_err(|e| DbError::io("cannot compress", path, e))?;
+    let mut tail = Tail {
+        inner: &mut encoder,
+        tail: Vec::new(),
+        bytes: 0,
+    };
+    produce(&mut tail)?;
+    let (tail, raw_bytes) = (std::mem::take(&mut tail.tail), tail.bytes);
+    encoder.finish().map_err(|e| DbError::io("cannot write", path, e))?;
+    Ok((tail, raw_bytes))
 }
 
 /// Whether the last line is the trailer.
@@ -192,7 +248,32 @@ impl<W: Write> Write for Tail<W> {
     }
 }
 
-/// The file of a dump, for reading.
+/// The SQL text of a dump's file.
+pub(super) fn text(
+    dir: &Utf8Path,
+    saved: &SavedDump,
+    piece: &Piece,
+    key: Option<&DumpKey>,
+) -> Result<impl Read + use<>, DbError> {
+    let path = dir.join(&piece.file);
+    let file = BufReader::with_capacity(256 << 10, open(&path)?);
+    let opened = match (saved.sealed.is_empty(), key) {
+        (true, _) => Opened::Plain(file),
+        (false, Some(key)) => Opened::Sealed(key.decrypting(&path, file)?),
+        (false, None) => return Err(missing(dir, &saved.sealed)),
+    };
+    zstd::Decoder::new(opened).map_err(|e| DbError::io("cannot read", &path, e))
+}
+
+/// That no key was given and one is needed.
+pub(super) fn missing(dir: &Utf8Path, recipients: &[String]) -> DbError {
+    DbError::DumpKeyMissing {
+        path: dir.to_owned(),
+        recipients: recipients.join(", "),
+    }
+}
+
+/// The file of a dump, as it is.
 pub(super) fn open(path: &Utf8Path) -> Result<File, DbError> {
     File::open(path).map_err(|e| DbError::io("cannot read", path, e))
 }
@@ -235,6 +316,7 @@ mod tests {
         let error = write_dump(
             Utf8Path::new("/d/x.sql.zst"),
             Small(Vec::new(), 300_000),
+            None,
             |_| Ok(()),
             noise,
         );
@@ -243,7 +325,7 @@ mod tests {
             other => panic!("{:?}", other.map(|w| w.bytes)),
         }
         let device = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let error = write_dump(Utf8Path::new("/d/y.sql.zst"), device, |_| Ok(()), noise)
+        let error = write_dump(Utf8Path::new("/d/y.sql.zst"), device, None, |_| Ok(()), noise)
             .err()
             .unwrap();
         assert!(error.to_string().contains("became full"), "{error}");
@@ -255,11 +337,11 @@ mod tests {
             sink.write_all(b"-- x\nINSERT INTO t VALUES ('-- Dump completed')")
                 .map_err(|e| DbError::io("w", "d", e))
         };
-        let error = write_dump(Utf8Path::new("x"), Vec::new(), |_| Ok(()), half)
+        let error = write_dump(Utf8Path::new("x"), Vec::new(), None, |_| Ok(()), half)
             .err()
             .unwrap();
         assert!(error.to_string().contains("without its last line"), "{error}");
-        let written = write_dump(Utf8Path::new("x"), Small(Vec::new(), 4_000_000), |_| Ok(()), noise).unwrap();
+        let written = write_dump(Utf8Path::new("x"), Small(Vec::new(), 4_000_000), None, |_| Ok(()), noise).unwrap();
         assert_eq!(written.raw_bytes, 1_600_027);
     }
 }

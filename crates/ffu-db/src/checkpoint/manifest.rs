@@ -1,6 +1,6 @@
 //! `checkpoint.json` and the private list of connections beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 
@@ -15,7 +15,8 @@ use crate::fingerprint::Fingerprint;
 use crate::quote::is_word;
 use crate::url::{Access, ConnectionUrl};
 
-pub(super) const FORMAT: u32 = 1;
+/// 2: a dump may be in several files, and encrypted.
+pub(super) const FORMAT: u32 = 2;
 pub(super) const FILE: &str = "checkpoint.json";
 const CONNECTIONS: &str = "connections.json";
 const MAX_BYTES: u64 = 64 << 20;
@@ -24,7 +25,7 @@ const MAX_BYTES: u64 = 64 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// 1.
+    /// 2.
     pub format: u32,
     /// When it was complete.
     pub created: jiff::Timestamp,
@@ -63,6 +64,20 @@ pub struct SavedDump {
     pub collation: String,
     /// What it held.
     pub fingerprint: Fingerprint,
+    /// The public keys that its files are encrypted for; none if they are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sealed: Vec<String>,
+    /// Its files: one for every large table, and one for all else, which is the last.
+    pub pieces: Vec<Piece>,
+}
+
+/// A file of a dump.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Piece {
+    /// The one table that is in it; none for all other tables, views, routines and events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
     /// The file, in the checkpoint's directory.
     pub file: String,
     /// SHA-256 of the file.
@@ -71,6 +86,18 @@ pub struct SavedDump {
     pub bytes: u64,
     /// Bytes of the SQL text in it.
     pub raw_bytes: u64,
+}
+
+impl SavedDump {
+    /// Bytes of its files.
+    pub fn bytes(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.bytes).sum()
+    }
+
+    /// Bytes of the SQL text in them.
+    pub fn raw_bytes(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.raw_bytes).sum()
+    }
 }
 
 /// One file of the deployment.
@@ -100,23 +127,24 @@ pub struct SavedContent {
 }
 
 impl Manifest {
-    /// The checkpoint's copy of a file, if it has one: connections can be resolved from it whatever was installed since.
-    pub fn copy_of(&self, dir: &Utf8Path, path: &Utf8Path) -> Option<Utf8PathBuf> {
-        let file = self.files.iter().find(|file| file.path == path)?;
-        file.saved.as_ref().map(|saved| dir.join(&saved.copy))
-    }
-
     /// Bytes of all dumps.
     pub fn bytes(&self) -> u64 {
         self.databases
             .iter()
             .filter_map(|d| d.saved.as_ref())
-            .map(|dump| dump.bytes)
+            .map(SavedDump::bytes)
             .sum()
+    }
+
+    /// The public keys that dumps are encrypted for; none if no dump is.
+    pub fn sealed(&self) -> Vec<String> {
+        let dumps = self.databases.iter().filter_map(|database| database.saved.as_ref());
+        let keys: BTreeSet<String> = dumps.flat_map(|dump| dump.sealed.iter().cloned()).collect();
+        keys.into_iter().collect()
     }
 }
 
-/// The file name of a database's dump: a role may hold anything but NUL, a file name may not.
+/// How the file names of a database's dump begin: a role may hold anything but NUL, a file name may not.
 pub(super) fn dump_name(key: &DatabaseKey) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let role: String = key
@@ -126,11 +154,21 @@ pub(super) fn dump_name(key: &DatabaseKey) -> String {
         .take(80)
         .collect();
     if role == key.role {
-        format!("{}-{role}.sql.zst", key.project)
+        format!("{}-{role}", key.project)
     } else {
         let digest = ffu_model::digest::sha256_hex(key.role.as_bytes());
-        format!("{}-{role}-{}.sql.zst", key.project, &digest[..8])
+        format!("{}-{role}-{}", key.project, &digest[..8])
     }
+}
+
+/// The file of a table's dump, or of all else's.
+pub(super) fn piece_name(key: &DatabaseKey, number: Option<usize>, sealed: bool) -> String {
+    let number = number.map(|number| format!(".{number:04}")).unwrap_or_default();
+    format!("{}{number}.sql.zst{}", dump_name(key), if sealed { ".age" } else { "" })
+}
+
+fn is_dump(name: &str) -> bool {
+    name.ends_with(".sql.zst") || name.ends_with(".sql.zst.age")
 }
 
 /// Whether a name from a manifest stays in the checkpoint's directory.
@@ -176,7 +214,7 @@ pub(super) fn prepare_directory(dir: &Utf8Path) -> Result<(), DbError> {
         let name = path.file_name().unwrap_or_default();
         let result = if name == "files" {
             fs::remove_dir_all(&path)
-        } else if name.ends_with(".sql.zst") || name == CONNECTIONS || name.starts_with(".ffu-") {
+        } else if is_dump(name) || name == CONNECTIONS || name.starts_with(".ffu-") {
             fs::remove_file(&path)
         } else {
             Ok(())
@@ -228,11 +266,14 @@ pub fn load(dir: &Utf8Path) -> Result<Manifest, DbError> {
             }
         }
         let Some(dump) = &database.saved else { continue };
-        if !is_inside(&dump.file) {
+        if let Some(odd) = dump.pieces.iter().find(|piece| !is_inside(&piece.file)) {
             return Err(broken(
                 &path,
-                format!("{:?} is not a file of this directory", dump.file),
+                format!("{:?} is not a file of this directory", odd.file),
             ));
+        }
+        if dump.pieces.iter().filter(|piece| piece.table.is_none()).count() != 1 {
+            return Err(broken(&path, format!("{}: its dump is not whole", database.key)));
         }
         if !is_word(&dump.charset) || !is_word(&dump.collation) {
             return Err(broken(
@@ -313,7 +354,7 @@ mod tests {
 
     #[test]
     fn roles_become_file_names_without_clashes() {
-        assert_eq!(dump_name(&DatabaseKey::new("nova", "cell0")), "nova-cell0.sql.zst");
+        assert_eq!(dump_name(&DatabaseKey::new("nova", "cell0")), "nova-cell0");
         let slash = dump_name(&DatabaseKey::new("nova", "cell:a/../b"));
         let under = dump_name(&DatabaseKey::new("nova", "cell:a____b"));
         assert!(
@@ -328,14 +369,14 @@ mod tests {
         let dir = Utf8Path::from_path(scratch.path()).unwrap();
         let file = |path: &str, copy: &str| {
             format!(
-                r#"{{"format":1,"created":"2026-01-01T00:00:00Z","databases":[],"files":[{{"path":{path:?},"saved":{{"copy":{copy:?},"sha256":"","mode":420,"uid":0,"gid":0}}}}]}}"#
+                r#"{{"format":2,"created":"2026-01-01T00:00:00Z","databases":[],"files":[{{"path":{path:?},"saved":{{"copy":{copy:?},"sha256":"","mode":420,"uid":0,"gid":0}}}}]}}"#
             )
         };
         for (text, expected) in [
             ("{}".to_owned(), "missing field"),
             (
-                r#"{"format":2,"created":"2026-01-01T00:00:00Z","databases":[],"files":[]}"#.to_owned(),
-                "format 2",
+                r#"{"format":3,"created":"2026-01-01T00:00:00Z","databases":[],"files":[]}"#.to_owned(),
+                "format 3",
             ),
             (file("/etc/../root/x", "files/0"), "not a safe path"),
             (file("etc/x", "files/0"), "not a safe path"),
@@ -349,10 +390,7 @@ mod tests {
             assert!(error.contains(expected), "{text}: {error}");
         }
         fs::write(dir.join(FILE), file("/etc/x", "files/0001")).unwrap();
-        assert_eq!(
-            load(dir).unwrap().copy_of(dir, Utf8Path::new("/etc/x")),
-            Some(dir.join("files/0001"))
-        );
+        assert_eq!(load(dir).unwrap().files.len(), 1);
         fs::remove_file(dir.join(FILE)).unwrap();
         assert!(load(dir).unwrap_err().to_string().contains("no whole checkpoint"));
     }

@@ -1,6 +1,6 @@
 //! A checkpoint that was not verified is not one: its dumps are loaded into scratch schemas, or at least read back.
 
-use std::io::{BufReader, Write as _};
+use std::io::{Read as _, Write as _};
 
 use camino::Utf8Path;
 use ffu_model::plan::CheckpointProof;
@@ -8,9 +8,10 @@ use ffu_model::{Finding, Severity};
 
 use super::dump::Tail;
 use super::manifest::{SavedDatabase, SavedDump};
-use super::{DatabaseProof, dump, manifest, restore, standby};
+use super::{DatabaseProof, DumpKey, dump, manifest, restore, standby};
 use crate::control::{Control, Options};
 use crate::error::DbError;
+use crate::lanes::Slots;
 use crate::server::Server;
 use crate::url::Access;
 
@@ -31,6 +32,19 @@ pub struct ProofReport {
 /// # Errors
 /// [`DbError::BadCheckpoint`], [`DbError::FingerprintDiffers`], [`DbError::WrittenMeanwhile`], and those of servers and programs.
 pub fn prove(dir: &Utf8Path, proof: CheckpointProof, options: &Options) -> Result<ProofReport, DbError> {
+    prove_with(dir, proof, None, options)
+}
+
+/// [`prove`], with the key of encrypted dumps.
+///
+/// # Errors
+/// Those of [`prove`], and [`DbError::DumpKey`] or [`DbError::DumpKeyMissing`].
+pub fn prove_with(
+    dir: &Utf8Path,
+    proof: CheckpointProof,
+    key: Option<&DumpKey>,
+    options: &Options,
+) -> Result<ProofReport, DbError> {
     let control = Control::start(options);
     let manifest = super::load(dir)?;
     let accesses = manifest::connections(dir)?;
@@ -39,13 +53,25 @@ pub fn prove(dir: &Utf8Path, proof: CheckpointProof, options: &Options) -> Resul
             super::saved::content(dir, content)?;
         }
     }
-    let proven = control.each(&manifest.databases, |database| {
+    restore::check_key(dir, &manifest, key)?;
+    let slots = Slots::new(control.lanes());
+    let mut order: Vec<&SavedDatabase> = manifest.databases.iter().collect();
+    // The largest is begun first.
+    order.sort_by_key(|database| std::cmp::Reverse(database.saved.as_ref().map_or(0, SavedDump::raw_bytes)));
+    let mut proven = control.each(&order, |database| {
         let access = accesses.get(&database.key).ok_or_else(|| DbError::BadCheckpoint {
             path: dir.to_owned(),
             reason: format!("the connection of {} is missing", database.key),
         })?;
-        prove_one(dir, database, access, proof, &control)
+        let loading = Loading {
+            dir,
+            key,
+            slots: &slots,
+            control: &control,
+        };
+        prove_one(database, access, proof, loading)
     })?;
+    proven.sort_by_key(|(proof, _)| manifest.databases.iter().position(|database| database.key == proof.key));
     let (databases, findings): (Vec<_>, Vec<_>) = proven.into_iter().unzip();
     let mut findings: Vec<Finding> = findings.into_iter().flatten().collect();
     let begun = standby::begun(dir)?;
@@ -69,13 +95,22 @@ fn not_copied(database: &SavedDatabase) -> Finding {
     }
 }
 
+/// What loading a dump takes.
+#[derive(Clone, Copy)]
+struct Loading<'a> {
+    dir: &'a Utf8Path,
+    key: Option<&'a DumpKey>,
+    slots: &'a Slots,
+    control: &'a Control<'a>,
+}
+
 fn prove_one(
-    dir: &Utf8Path,
     database: &SavedDatabase,
     access: &Access,
     proof: CheckpointProof,
-    control: &Control,
+    loading: Loading,
 ) -> Result<(DatabaseProof, Option<Finding>), DbError> {
+    let (dir, control) = (loading.dir, loading.control);
     let done = |digest: &str, sentence: String| DatabaseProof {
         key: database.key.clone(),
         digest: digest.to_owned(),
@@ -97,11 +132,11 @@ fn prove_one(
     let Some(saved) = &database.saved else {
         return Ok((done("", format!("{schema} does not exist yet")), None));
     };
-    restore::check_file(dir, saved, control)?;
+    restore::check_files(dir, saved, control)?;
     let server = access.strongest()?;
     let mut finding = None;
     if proof == CheckpointProof::Restore {
-        match in_scratch_schema(dir, saved, access, &server, control) {
+        match in_scratch_schema(saved, access, &server, loading) {
             Ok(rows) => {
                 let tables = saved.fingerprint.tables.len();
                 let sentence =
@@ -124,7 +159,7 @@ fn prove_one(
             Err(other) => return Err(other),
         }
     }
-    read_back(dir, saved, control)?;
+    read_back(saved, loading)?;
     let now = crate::fingerprint::fingerprint(&server, schema, control)?.ok_or_else(|| DbError::UnknownSchema {
         address: server.address(),
         schema: schema.clone(),
@@ -138,7 +173,7 @@ fn prove_one(
     }
     let sentence = format!(
         "{schema}: dump read back, {} bytes of SQL, the database is unchanged since",
-        saved.raw_bytes
+        saved.raw_bytes()
     );
     Ok((done(&saved.fingerprint.digest, sentence), finding))
 }
@@ -161,17 +196,27 @@ pub(super) fn drop_leftovers(dir: &Utf8Path, schema: &str, server: &Server) -> R
 }
 
 fn in_scratch_schema(
-    dir: &Utf8Path,
     saved: &SavedDump,
     access: &Access,
     server: &Server,
-    control: &Control,
+    loading: Loading,
 ) -> Result<u64, DbError> {
+    let Loading {
+        dir,
+        key,
+        slots,
+        control,
+    } = loading;
     drop_leftovers(dir, access.schema()?, server)?;
     let prefix = scratch_prefix(dir, access.schema()?);
     let scratch = format!("{prefix}{:08x}", std::process::id());
     let url = access.strongest_url()?.with_schema(&scratch);
-    let loaded = restore::load_into(dir, saved, server, &url, &scratch, control).map_err(|error| match error {
+    let place = restore::Place {
+        server,
+        url: &url,
+        schema: &scratch,
+    };
+    let loaded = restore::load_into(dir, saved, place, key, slots, control).map_err(|error| match error {
         DbError::FingerprintDiffers { differences, .. } => DbError::WrittenMeanwhile {
             what: format!("database {}", access.service.schema().unwrap_or_default()),
             differences,
@@ -184,32 +229,34 @@ fn in_scratch_schema(
     Ok(rows)
 }
 
-fn read_back(dir: &Utf8Path, saved: &SavedDump, control: &Control) -> Result<(), DbError> {
-    let path = dir.join(&saved.file);
-    let broken = |reason: String| DbError::BadCheckpoint {
-        path: path.clone(),
-        reason,
-    };
-    let file = BufReader::new(dump::open(&path)?);
-    let mut decoder = zstd::Decoder::new(file).map_err(|e| broken(e.to_string()))?;
-    let mut tail = Tail {
-        inner: std::io::sink(),
-        tail: Vec::new(),
-        bytes: 0,
-    };
-    let mut buffer = vec![0_u8; 1 << 20];
-    loop {
-        control.check("reading the dumps back")?;
-        match std::io::Read::read(&mut decoder, &mut buffer).map_err(|e| broken(e.to_string()))? {
-            0 => break,
-            count => tail.write_all(&buffer[..count]).map_err(|e| broken(e.to_string()))?,
+fn read_back(saved: &SavedDump, loading: Loading) -> Result<(), DbError> {
+    let Loading { dir, key, control, .. } = loading;
+    for piece in &saved.pieces {
+        let path = dir.join(&piece.file);
+        let broken = |reason: String| DbError::BadCheckpoint {
+            path: path.clone(),
+            reason,
+        };
+        let mut text = dump::text(dir, saved, piece, key)?;
+        let mut tail = Tail {
+            inner: std::io::sink(),
+            tail: Vec::new(),
+            bytes: 0,
+        };
+        let mut buffer = vec![0_u8; 1 << 20];
+        loop {
+            control.check("reading the dumps back")?;
+            match text.read(&mut buffer).map_err(|e| broken(e.to_string()))? {
+                0 => break,
+                count => tail.write_all(&buffer[..count]).map_err(|e| broken(e.to_string()))?,
+            }
         }
-    }
-    if tail.bytes != saved.raw_bytes || !dump::is_whole(&tail.tail) {
-        return Err(broken(format!(
-            "{} bytes of SQL instead of {}, or no last line",
-            tail.bytes, saved.raw_bytes
-        )));
+        if tail.bytes != piece.raw_bytes || !dump::is_whole(&tail.tail) {
+            return Err(broken(format!(
+                "{} bytes of SQL instead of {}, or no last line",
+                tail.bytes, piece.raw_bytes
+            )));
+        }
     }
     Ok(())
 }

@@ -1,17 +1,17 @@
 //! Back to the checkpoint. Everything here may be repeated after whatever ended it.
 
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 
-use super::manifest::{Manifest, SavedDatabase, SavedDump};
-use super::{DatabaseProof, Thoroughness, dump, manifest, saved, standby};
+use super::manifest::{Manifest, Piece, SavedDatabase, SavedDump};
+use super::{DatabaseProof, DumpKey, Means, Thoroughness, dump, manifest, saved, standby};
 use crate::client::Call;
 use crate::control::{Control, Options};
 use crate::error::DbError;
-use crate::lanes::side_by_side;
+use crate::lanes::{Slots, side_by_side};
 use crate::quote::identifier;
 use crate::server::Server;
 use crate::url::{Access, ConnectionUrl};
@@ -25,23 +25,24 @@ const RENAMING: usize = 8;
 /// Databases that did not exist are dropped. Nothing but the directory is needed.
 ///
 /// # Errors
-/// [`DbError::BadCheckpoint`] before a database is touched if a dump is not what the manifest says,
+/// [`DbError::BadCheckpoint`] before a database is touched if a dump is not what the manifest says, or no key opens it,
 /// [`DbError::FingerprintDiffers`] if the result is not what it was, and those of servers and programs.
 pub fn restore_databases(dir: &Utf8Path, options: &Options) -> Result<Vec<DatabaseProof>, DbError> {
-    restore_with(dir, Thoroughness::Sufficient, options)
+    restore_with(dir, Means::default(), options)
 }
 
-/// [`restore_databases`], with a choice of how much is read.
+/// [`restore_databases`], with a choice of how much is read, and the key of encrypted dumps.
 ///
 /// # Errors
 /// See [`restore_databases`].
-pub fn restore_with(dir: &Utf8Path, proof: Thoroughness, options: &Options) -> Result<Vec<DatabaseProof>, DbError> {
+pub fn restore_with(dir: &Utf8Path, means: Means, options: &Options) -> Result<Vec<DatabaseProof>, DbError> {
     let control = Control::start(options);
     let manifest = super::load(dir)?;
     crate::client::remove_leftovers(dir);
     let accesses = manifest::connections(dir)?;
     // All dumps are looked at before the first database goes.
-    verify_dumps(dir, &manifest, &control)?;
+    check_key(dir, &manifest, means.key)?;
+    verify_dumps(dir, &manifest, means.key, &control)?;
     let accesses = &accesses;
     let access = |database: &SavedDatabase| {
         accesses.get(&database.key).ok_or_else(|| DbError::BadCheckpoint {
@@ -59,11 +60,16 @@ pub fn restore_with(dir: &Utf8Path, proof: Thoroughness, options: &Options) -> R
     }
     // The one with most tables takes longest, so that it is begun first.
     copies.sort_by_key(|(_, copied, _)| std::cmp::Reverse(copied.fingerprint.tables.len()));
-    let full = proof == Thoroughness::Full;
+    // Likewise.
+    dumps.sort_by_key(|(database, _)| std::cmp::Reverse(database.saved.as_ref().map_or(0, SavedDump::raw_bytes)));
+    let full = means.thoroughness == Thoroughness::Full;
+    let slots = Slots::new(control.lanes());
     let mut proofs = side_by_side(RENAMING, &copies, |(database, copied, access)| {
         standby::swap(dir, database, copied, access, full, &control)
     })?;
-    proofs.extend(control.each(&dumps, |(database, access)| restore(dir, database, access, &control))?);
+    proofs.extend(control.each(&dumps, |(database, access)| {
+        restore(dir, database, access, means.key, &slots, &control)
+    })?);
     proofs.sort_by_key(|proof| manifest.databases.iter().position(|database| database.key == proof.key));
     Ok(proofs)
 }
@@ -88,17 +94,41 @@ pub fn restore_files(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, DbError> {
     Ok(changed)
 }
 
-/// Every dump has the size and the hash that the manifest says.
-fn verify_dumps(dir: &Utf8Path, manifest: &Manifest, control: &Control) -> Result<(), DbError> {
-    control.each(&manifest.databases, |database| match &database.saved {
-        Some(dump) => check_file(dir, dump, control),
-        None => Ok(()),
+/// That the dumps of a checkpoint can be opened: no dump is encrypted, or this key opens it.
+///
+/// # Errors
+/// [`DbError::DumpKeyMissing`], [`DbError::DumpKey`].
+pub fn check_key(dir: &Utf8Path, manifest: &Manifest, key: Option<&DumpKey>) -> Result<(), DbError> {
+    let recipients = manifest.sealed();
+    match key {
+        _ if recipients.is_empty() => Ok(()),
+        None => Err(dump::missing(dir, &recipients)),
+        Some(key) => key.opens(&recipients),
+    }
+}
+
+/// Every dump has the size and the hash that the manifest says, and the key opens it.
+fn verify_dumps(
+    dir: &Utf8Path,
+    manifest: &Manifest,
+    key: Option<&DumpKey>,
+    control: &Control,
+) -> Result<(), DbError> {
+    let dumps: Vec<&SavedDump> = manifest.databases.iter().filter_map(|d| d.saved.as_ref()).collect();
+    control.each(&dumps, |dump| {
+        check_files(dir, dump, control)?;
+        let open = |piece| dump::text(dir, dump, piece, key).map(drop);
+        dump.pieces.iter().try_for_each(open)
     })?;
     Ok(())
 }
 
-pub(super) fn check_file(dir: &Utf8Path, saved: &SavedDump, control: &Control) -> Result<(), DbError> {
-    let path = dir.join(&saved.file);
+pub(super) fn check_files(dir: &Utf8Path, saved: &SavedDump, control: &Control) -> Result<(), DbError> {
+    saved.pieces.iter().try_for_each(|piece| check_file(dir, piece, control))
+}
+
+fn check_file(dir: &Utf8Path, piece: &Piece, control: &Control) -> Result<(), DbError> {
+    let path = dir.join(&piece.file);
     let mut file = dump::open(&path)?;
     let mut hash = Sha256::new();
     let mut bytes = 0_u64;
@@ -116,10 +146,10 @@ pub(super) fn check_file(dir: &Utf8Path, saved: &SavedDump, control: &Control) -
             }
         }
     }
-    if bytes != saved.bytes || ffu_model::digest::hex(&hash.finalize()) != saved.sha256 {
+    if bytes != piece.bytes || ffu_model::digest::hex(&hash.finalize()) != piece.sha256 {
         let reason = format!(
             "its content is not what was written ({bytes} bytes instead of {})",
-            saved.bytes
+            piece.bytes
         );
         return Err(DbError::BadCheckpoint { path, reason });
     }
@@ -130,6 +160,8 @@ fn restore(
     dir: &Utf8Path,
     database: &SavedDatabase,
     access: &Access,
+    key: Option<&DumpKey>,
+    slots: &Slots,
     control: &Control,
 ) -> Result<DatabaseProof, DbError> {
     let schema = &database.schema;
@@ -146,7 +178,12 @@ fn restore(
             sentence,
         });
     };
-    let rows = load_into(dir, saved, &server, &url, schema, control)?;
+    let place = Place {
+        server: &server,
+        url: &url,
+        schema,
+    };
+    let rows = load_into(dir, saved, place, key, slots, control)?;
     Ok(DatabaseProof {
         key: database.key.clone(),
         digest: saved.fingerprint.digest.clone(),
@@ -158,15 +195,25 @@ fn restore(
     })
 }
 
+/// Where a dump is loaded.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub server: &'a Server,
+    /// With the schema.
+    pub url: &'a ConnectionUrl,
+    pub schema: &'a str,
+}
+
 /// Drops and creates a schema, loads a dump into it and compares. Returns the number of rows.
 pub(super) fn load_into(
     dir: &Utf8Path,
     saved: &SavedDump,
-    server: &Server,
-    url: &ConnectionUrl,
-    schema: &str,
+    place: Place,
+    key: Option<&DumpKey>,
+    slots: &Slots,
     control: &Control,
 ) -> Result<u64, DbError> {
+    let Place { server, url, schema } = place;
     server.drop_database(schema)?;
     let mut session = server.open(None)?;
     session.run(
@@ -179,16 +226,23 @@ pub(super) fn load_into(
         &format!("creating database {schema}"),
     )?;
     drop(session);
-    let path = dir.join(&saved.file);
-    let mut source =
-        zstd::Decoder::new(BufReader::new(dump::open(&path)?)).map_err(|e| DbError::io("cannot read", &path, e))?;
     let call = Call {
         url,
         private_dir: dir,
         during: format!("loading database {schema}"),
         control,
     };
-    call.load(schema, &mut source)?;
+    let load = |piece: &&Piece| {
+        let _slot = slots.take();
+        call.load(schema, &mut dump::text(dir, saved, piece, key)?)
+    };
+    // A view is made of tables that must be there; foreign keys are not looked at while the text is loaded.
+    let views = !saved.fingerprint.views.is_empty();
+    let (last, mut first): (Vec<&Piece>, Vec<&Piece>) =
+        saved.pieces.iter().partition(|piece| views && piece.table.is_none());
+    first.sort_by_key(|piece| std::cmp::Reverse(piece.raw_bytes));
+    control.each(&first, load)?;
+    control.each(&last, load)?;
     let now = crate::fingerprint::fingerprint(server, schema, control)?.ok_or_else(|| DbError::UnknownSchema {
         address: server.address(),
         schema: schema.to_owned(),

@@ -4,6 +4,7 @@ mod checkpoint;
 mod config;
 mod copy;
 mod crash;
+mod dumps;
 mod galera;
 mod invariants;
 mod invariants_again;

@@ -180,7 +180,7 @@ fn writes_meanwhile_are_found_and_the_way_back_is_a_rename() {
         .execute(None, &format!("CREATE DATABASE {}", absent.schema))
         .unwrap();
     for proof in [Thoroughness::Sufficient, Thoroughness::Full] {
-        let proofs = checkpoint::restore_with(&dir, proof, &Options::default()).unwrap();
+        let proofs = checkpoint::restore_with(&dir, proof.into(), &Options::default()).unwrap();
         assert_eq!(proofs[0].digest, saved.fingerprint.digest);
         let word = if proof == Thoroughness::Full {
             "every row was read"

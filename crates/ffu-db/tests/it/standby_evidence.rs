@@ -185,7 +185,7 @@ fn every_way_to_write_is_seen() {
     });
     assert!(unread);
     checkpoint::forget(&dir).unwrap();
-    let full = checkpoint::make_with(&dir, &targets, &[], Thoroughness::Full, &Options::default()).unwrap();
+    let full = checkpoint::make_with(&dir, &targets, &[], Thoroughness::Full.into(), &Options::default()).unwrap();
     let read = full.databases[0].copied.clone().unwrap().reading;
     assert_eq!((read.known.tables, read.read.tables), (0, total), "{read:?}");
     checkpoint::forget(&dir).unwrap();

@@ -96,7 +96,7 @@ fn the_early_copy_goes_on_wherever_it_was_stopped() {
         let now = fingerprint(&db);
         checkpoint::make(&dir, &targets, &[], &Options::default()).unwrap();
         db.run(&["DELETE FROM big"]).unwrap();
-        let full = checkpoint::restore_with(&dir, checkpoint::Thoroughness::Full, &Options::default());
+        let full = checkpoint::restore_with(&dir, checkpoint::Thoroughness::Full.into(), &Options::default());
         full.unwrap();
         assert_eq!(fingerprint(&db), now);
         checkpoint::drop_checkpoint(&dir).unwrap();
@@ -351,7 +351,7 @@ fn the_early_copy_waits_for_nobody_and_holds_nobody_up() {
     let manifest = checkpoint::make(&dir, &targets, &[], &Options::default()).unwrap();
     assert!(manifest.databases[0].copied.as_ref().unwrap().late_rows > 0);
     db.run(&["DELETE FROM t"]).unwrap();
-    checkpoint::restore_with(&dir, checkpoint::Thoroughness::Full, &Options::default()).unwrap();
+    checkpoint::restore_with(&dir, checkpoint::Thoroughness::Full.into(), &Options::default()).unwrap();
     assert_eq!(fingerprint(&db), before);
     checkpoint::drop_checkpoint(&dir).unwrap();
 }
