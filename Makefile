@@ -6,7 +6,7 @@ DEMO_SERIES := 2024.1 2024.2 2025.1 2025.2 2026.1
 TEST_SERIES := rocky stein train victoria wallaby 2024.1 2024.2 2025.1
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help setup build demo test check lab-guests marathon faults truth bench-watch bench-config bench-window bench-rollback bench-growth fuzz catalogs screenshots config-table locks heads reference clean
+.PHONY: help setup build demo test check lab-guests marathon faults truth bench-watch bench-config bench-window bench-rollback bench-dump bench-growth fuzz catalogs screenshots config-table locks heads reference clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,11 @@ bench-rollback: setup ## The way back by copy and rename against mariadb-dump | 
 	@scripts/interpreters 3.11 3.12
 	@cargo build --quiet --release --bin ffu
 	@bench/rollback.sh $(or $(SIZES),512M 1536M 5G)
+
+bench-dump: setup ## The fallback of the way back: mariadb-dump in lanes against mydumper, and ffu's own dump in the clear and encrypted (SIZE=2G)
+	@scripts/interpreters 3.11 3.12
+	@cargo build --quiet --release --bin ffu
+	@bench/dump.sh $(or $(SIZE),2G)
 
 bench-growth: setup ## The window and the memory against rows, beside the statements alone; writes docs/images/growth.svg (20 minutes and 45 GB for SIZES="1000 10000 100000 1000000")
 	@scripts/interpreters 3.11 3.12

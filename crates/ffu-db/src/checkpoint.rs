@@ -203,7 +203,8 @@ pub fn make_with(
         }
     }
     let slots = Slots::new(control.lanes());
-    saved.extend(control.each(&dumped, |target| dump::save(dir, target, means, &slots, &control))?);
+    let dumps = control.each(&dumped, |target| dump::save(dir, target, means, &slots, &control));
+    saved.extend(slots.over(dumps)?);
     saved.sort_by_key(|saved| databases.iter().position(|target| target.key == saved.key));
     let files = saved::copy_all(dir, files)?;
     manifest::write_connections(dir, databases)?;

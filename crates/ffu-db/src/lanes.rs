@@ -1,7 +1,9 @@
 //! The same work for several things at once, for work that mostly waits.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::error::DbError;
 
 /// Works on items in their order, `lanes` at a time and one at least; results in the order of the items. After one that fails no
 /// further is begun.
@@ -38,39 +40,69 @@ pub fn side_by_side<T: Sync, R: Send, E: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Places that what works side by side shares, so that lanes inside lanes are not lanes times lanes of the costly part.
+/// Places that what works side by side shares, so that lanes inside lanes are not lanes times lanes of the costly part; and what
+/// waits for one is not begun any more after a failure.
 pub(crate) struct Slots {
-    free: Mutex<usize>,
+    state: Mutex<State>,
     given_back: Condvar,
 }
 
-/// One of them, until it is dropped.
-pub(crate) struct Slot<'a>(&'a Slots);
+struct State {
+    free: usize,
+    /// The first failure, until it is taken; and whether there was one.
+    failure: Option<DbError>,
+    failed: bool,
+}
 
 impl Slots {
     /// So many, and one at least.
     pub(crate) fn new(count: usize) -> Self {
         Slots {
-            free: Mutex::new(count.max(1)),
+            state: Mutex::new(State {
+                free: count.max(1),
+                failure: None,
+                failed: false,
+            }),
             given_back: Condvar::new(),
         }
     }
 
-    /// Waits for one.
-    pub(crate) fn take(&self) -> Slot<'_> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free == 0 {
-            free = self.given_back.wait(free).unwrap_or_else(PoisonError::into_inner);
+    /// Waits for one and works. The error of what failed first is that of [`Slots::over`]; those that are given here only end others.
+    pub(crate) fn work<R>(&self, during: &str, work: impl FnOnce() -> Result<R, DbError>) -> Result<R, DbError> {
+        let ended = || DbError::Stopped {
+            during: during.to_owned(),
+        };
+        let mut state = self.state();
+        while state.free == 0 && !state.failed {
+            state = self.given_back.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        *free -= 1;
-        Slot(self)
+        if state.failed {
+            return Err(ended());
+        }
+        state.free -= 1;
+        drop(state);
+        let result = work();
+        let mut state = self.state();
+        state.free += 1;
+        let result = result.map_err(|error| {
+            if !state.failed {
+                state.failure = Some(error);
+            }
+            state.failed = true;
+            ended()
+        });
+        drop(state);
+        self.given_back.notify_all();
+        result
     }
-}
 
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.given_back.notify_one();
+    /// What all the work came to.
+    pub(crate) fn over<R>(&self, result: Result<R, DbError>) -> Result<R, DbError> {
+        result.map_err(|error| self.state().failure.take().unwrap_or(error))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,17 +149,36 @@ mod tests {
     fn lanes_inside_lanes_share_their_slots() {
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let slots = Slots::new(3);
-        side_by_side(4, &[(); 4], |()| {
+        let done = side_by_side(4, &[(); 4], |()| {
             side_by_side(4, &[(); 4], |()| {
-                let _slot = slots.take();
-                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                std::thread::sleep(Duration::from_millis(2));
-                now.fetch_sub(1, Ordering::SeqCst);
-                Ok::<(), String>(())
+                slots.work("a test", || {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(2));
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    Ok(())
+                })
             })
-        })
-        .unwrap();
+        });
+        assert!(slots.over(done).is_ok());
         let most = most.into_inner();
         assert!((2..=3).contains(&most), "{most}");
+    }
+
+    #[test]
+    fn what_waits_for_a_slot_is_not_begun_after_a_failure() {
+        let begun = AtomicUsize::new(0);
+        let slots = Slots::new(1);
+        let done = side_by_side(4, &[(); 4], |()| {
+            slots.work("a test", || {
+                let number = begun.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(20));
+                Err::<(), _>(DbError::Stopped {
+                    during: format!("work {number}"),
+                })
+            })
+        });
+        let error = slots.over(done).unwrap_err().to_string();
+        assert!(error.contains("work 0"), "{error}");
+        assert_eq!(begun.into_inner(), 1);
     }
 }

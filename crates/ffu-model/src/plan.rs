@@ -1,12 +1,13 @@
 //! The plan: an immutable file, reviewed, identified by its hash, applied exactly.
 
+use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, DatabaseKey, DatabaseServer};
 use crate::digest::sha256_hex;
 use crate::finding::Finding;
 use crate::series::{Hop, Series};
-use crate::step::Step;
+use crate::step::{Action, Step};
 
 /// The format version this program writes and reads.
 pub const PLAN_FORMAT: u32 = 1;
@@ -35,6 +36,19 @@ pub struct Policy {
     /// Whether every hop compares what must not change and starts the services that upgrade checks ask, instead of the end alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub thorough: bool,
+    /// The key that dumps are encrypted with; without it they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dump_key: Option<DumpKeyRef>,
+}
+
+/// Where the key of encrypted dumps is; nothing of the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DumpKeyRef {
+    /// The file with the secret key, read when dumps are made, proven and loaded.
+    pub file: Utf8PathBuf,
+    /// The public keys that belong to it (`age1…`), sorted: a run refuses another key.
+    pub recipients: Vec<String>,
 }
 
 /// How the databases' way back is made.
@@ -102,6 +116,7 @@ impl Default for Policy {
             checkpoint: CheckpointMethod::Auto,
             copy_limit_mib: None,
             thorough: false,
+            dump_key: None,
         }
     }
 }
@@ -169,6 +184,17 @@ impl Plan {
     /// The step of that id.
     pub fn step(&self, id: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.id == id)
+    }
+
+    /// The server of a database: its own, or for one that the run creates that of the database whose server it shares.
+    pub fn server_of(&self, key: &DatabaseKey) -> Option<&DatabaseServer> {
+        let created = || {
+            self.steps.iter().find_map(|step| match &step.action {
+                Action::CreateDatabase { database, like, .. } if database == key => self.cloud.database(like),
+                _ => None,
+            })
+        };
+        self.cloud.server(&self.cloud.database(key).or_else(created)?.server)
     }
 
     /// The canonical bytes of the file: pretty JSON and a newline.

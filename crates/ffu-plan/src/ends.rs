@@ -270,6 +270,15 @@ pub(crate) fn checkpoint(context: &mut Context<'_>) {
     };
     let said = costs.decision(method, context.policy.checkpoint_proof, context.policy.copy_limit_mib);
     context.report.decisions.push(said);
+    if let Some(key) = &context.policy.dump_key {
+        let said = format!(
+            "dumps are encrypted for {} with the key in {}, which the run and the way back read: without it they cannot be opened; \
+             copies on the server and configuration files are not encrypted",
+            key.recipients.join(", "),
+            key.file
+        );
+        context.report.decisions.push(said);
+    }
     context.phase_ends = vec!["checkpoint".to_owned(), "freeze.invariants".to_owned()];
 }
 

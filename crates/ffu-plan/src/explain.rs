@@ -34,6 +34,9 @@ pub fn explain(plan: &Plan, id: &str) -> Option<String> {
         .collect();
     list(&mut text, "then", &followers);
     action(&mut text, &step.action);
+    if let (Action::Checkpoint { .. }, Some(key)) = (&step.action, &plan.policy.dump_key) {
+        let _ = writeln!(text, "  dump key:  {} ({})", key.file, key.recipients.join(", "));
+    }
     for source in step.sources.iter().filter(|source| !source.is_empty()) {
         let _ = writeln!(text, "  source:    {source}");
     }

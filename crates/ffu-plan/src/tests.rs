@@ -184,6 +184,29 @@ fn placement_is_extracted_on_entering_train_after_nova_s_api_database_stopped_mo
 }
 
 #[test]
+fn a_database_that_the_run_creates_is_on_the_server_of_the_one_it_comes_from() {
+    let catalog = catalog();
+    let mut cloud = cloud_at(&catalog, "rocky");
+    let mut second = cloud.servers[0].clone();
+    second.id = "db2".into();
+    second.address = "127.0.0.1:3307".into();
+    cloud.servers.push(second);
+    let nova = cloud.projects.iter_mut().find(|p| p.project == "nova").unwrap();
+    for database in &mut nova.databases {
+        database.server = "db2".into();
+    }
+    let plan = plan(&cloud, &catalog, &series("train"), &Policy::default()).unwrap();
+    let server = |project: &str, role: &str| {
+        let key = DatabaseKey::new(project, role);
+        plan.server_of(&key).map(|server| server.id.as_str())
+    };
+    assert_eq!(server("nova", "api"), Some("db2"));
+    assert_eq!(server("keystone", "main"), Some("db1"));
+    assert_eq!(server("placement", "main"), Some("db2"), "extracted from nova's");
+    assert_eq!(server("trove", "main"), None);
+}
+
+#[test]
 fn a_release_that_cannot_be_installed_is_left_out_and_said() {
     let plan = planned("pike", "rocky");
     assert!(!plan.steps.iter().any(|s| s.id.starts_with("hops.queens.glance")));

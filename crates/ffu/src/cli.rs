@@ -11,8 +11,8 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use runs::{
-    DiscoverArguments, LintArguments, PlanArguments, RehearseArguments, ReportArguments, ResumeArguments,
-    RollbackArguments, RunArguments, RunChoice, StatusArguments,
+    DiscoverArguments, DumpKeyArguments, LintArguments, PlanArguments, RehearseArguments, ReportArguments,
+    ResumeArguments, RollbackArguments, RunArguments, RunChoice, StatusArguments,
 };
 use units::bytes;
 
@@ -84,6 +84,8 @@ pub enum Command {
     Discover(DiscoverArguments),
     /// Make a plan, or explain a step of one.
     Plan(PlanArguments),
+    /// Make a key for `ffu plan --dump-key`.
+    DumpKey(DumpKeyArguments),
     /// Check a plan, also an edited one.
     Lint(LintArguments),
     /// Go through a plan's whole chain on a copy of the databases; the cloud stays up and untouched.

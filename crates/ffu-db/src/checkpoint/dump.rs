@@ -47,23 +47,24 @@ pub(super) fn save(
         return Ok(saved);
     };
     let large = large_tables(&server, &schema, means.own_file)?;
+    let during = format!("dumping database {schema}");
     let call = Call {
         url: &url,
         private_dir: dir,
-        during: format!("dumping database {schema}"),
+        during: during.clone(),
         control,
     };
-    let numbers = (0..large.len()).map(Some).chain([None]);
-    let parts: Vec<Option<usize>> = numbers.collect();
+    let parts: Vec<Option<usize>> = (0..large.len()).map(Some).chain([None]).collect();
     let pieces = control.each(&parts, |part| {
-        let _slot = slots.take();
         let table = part.and_then(|at| large.get(at));
         let name = piece_name(&target.key, *part, means.key.is_some());
         let what = match table {
             Some(table) => Dumped::Table(table),
             None => Dumped::AllBut(&large),
         };
-        piece(dir, name, table, means.key, |sink| call.dump(&schema, what, sink))
+        slots.work(&during, || {
+            piece(dir, name, table, means.key, |sink| call.dump(&schema, what, sink))
+        })
     })?;
     saved.saved = Some(SavedDump {
         charset: facts.charset,
@@ -75,14 +76,21 @@ pub(super) fn save(
     Ok(saved)
 }
 
-/// Tables of so many bytes at least, the largest first.
+/// Tables that may be loaded beside all else, of so many bytes at least, the largest first. None where a sequence must be there
+/// before tables that count with it; and none on a Galera cluster, where a table's rows and a table that refers to it are in each
+/// other's way when they are written at once (MDEV-27276).
 fn large_tables(server: &Server, schema: &str, bytes: u64) -> Result<Vec<String>, DbError> {
-    server.open(None)?.column(
-        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE = 'BASE TABLE' AND DATA_LENGTH >= ? \
-         ORDER BY DATA_LENGTH DESC, TABLE_NAME",
-        &[schema, &bytes.to_string()],
-        "looking for large tables",
-    )
+    let (mut session, during) = (server.open(None)?, "looking for large tables");
+    let of = |kind: &str| {
+        format!(
+            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE = '{kind}' AND \
+             COALESCE(DATA_LENGTH, 0) >= ? ORDER BY DATA_LENGTH DESC, TABLE_NAME"
+        )
+    };
+    if server.facts().cluster || !session.column(&of("SEQUENCE"), &[schema, "0"], during)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    session.column(&of("BASE TABLE"), &[schema, &bytes.to_string()], during)
 }
 
 fn piece(
@@ -324,6 +332,11 @@ mod tests {
             Err(DbError::DiskFull { path, written }) => assert_eq!((path.as_str(), written), ("/d/x.sql.zst", 300_000)),
             other => panic!("{:?}", other.map(|w| w.bytes)),
         }
+        let scratch = tempfile::tempdir().unwrap();
+        let key = DumpKey::generate(&Utf8Path::from_path(scratch.path()).unwrap().join("key")).unwrap();
+        let sealed = Small(Vec::new(), 300_000);
+        let error = write_dump(Utf8Path::new("/d/x.sql.zst.age"), sealed, Some(&key), |_| Ok(()), noise);
+        assert!(matches!(error, Err(DbError::DiskFull { written: 300_000, .. })));
         let device = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let error = write_dump(Utf8Path::new("/d/y.sql.zst"), device, None, |_| Ok(()), noise)
             .err()
@@ -341,7 +354,14 @@ mod tests {
             .err()
             .unwrap();
         assert!(error.to_string().contains("without its last line"), "{error}");
-        let written = write_dump(Utf8Path::new("x"), Small(Vec::new(), 4_000_000), None, |_| Ok(()), noise).unwrap();
+        let written = write_dump(
+            Utf8Path::new("x"),
+            Small(Vec::new(), 4_000_000),
+            None,
+            |_| Ok(()),
+            noise,
+        )
+        .unwrap();
         assert_eq!(written.raw_bytes, 1_600_027);
     }
 }

@@ -15,11 +15,17 @@ use crate::fingerprint::Fingerprint;
 use crate::quote::is_word;
 use crate::url::{Access, ConnectionUrl};
 
-/// 2: a dump may be in several files, and encrypted.
+/// 2: a dump may be in several files, and encrypted. Where there is no dump, 1 is the same.
 pub(super) const FORMAT: u32 = 2;
 pub(super) const FILE: &str = "checkpoint.json";
 const CONNECTIONS: &str = "connections.json";
 const MAX_BYTES: u64 = 64 << 20;
+
+/// What every format begins with.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
 
 /// What a checkpoint holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,13 +250,21 @@ pub fn load(dir: &Utf8Path) -> Result<Manifest, DbError> {
         return Err(broken(&path, "the manifest is larger than 64 MiB"));
     }
     let bytes = fs::read(&path).map_err(|e| DbError::io("cannot read", &path, e))?;
-    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|e| broken(&path, e.to_string()))?;
-    if manifest.format != FORMAT {
-        return Err(broken(
-            &path,
-            format!("format {} is unknown, this program knows {FORMAT}", manifest.format),
-        ));
-    }
+    let unreadable = |e: serde_json::Error| broken(&path, e.to_string());
+    let format = serde_json::from_slice::<Head>(&bytes).map_err(unreadable)?.format;
+    let manifest: Manifest = match format {
+        FORMAT => serde_json::from_slice(&bytes).map_err(unreadable)?,
+        1 => serde_json::from_slice(&bytes).map_err(|_| {
+            let reason =
+                "its dumps are of format 1: `ffu rollback` of the version that made it knows them, this one not";
+            broken(&path, reason)
+        })?,
+        other => {
+            let reason =
+                format!("format {other} is unknown, this program knows {FORMAT}: use the version that made it");
+            return Err(broken(&path, reason));
+        }
+    };
     for database in &manifest.databases {
         crate::quote::identifier("schema", &database.schema)?;
         if let Some(copied) = &database.copied {
@@ -267,10 +281,7 @@ pub fn load(dir: &Utf8Path) -> Result<Manifest, DbError> {
         }
         let Some(dump) = &database.saved else { continue };
         if let Some(odd) = dump.pieces.iter().find(|piece| !is_inside(&piece.file)) {
-            return Err(broken(
-                &path,
-                format!("{:?} is not a file of this directory", odd.file),
-            ));
+            return Err(broken(&path, format!("{:?} is not a file of this directory", odd.file)));
         }
         if dump.pieces.iter().filter(|piece| piece.table.is_none()).count() != 1 {
             return Err(broken(&path, format!("{}: its dump is not whole", database.key)));
@@ -378,6 +389,11 @@ mod tests {
                 r#"{"format":3,"created":"2026-01-01T00:00:00Z","databases":[],"files":[]}"#.to_owned(),
                 "format 3",
             ),
+            (
+                r#"{"format":1,"created":"2026-01-01T00:00:00Z","databases":[{"file":"x.sql.zst"}],"files":[]}"#
+                    .to_owned(),
+                "of the version that made it",
+            ),
             (file("/etc/../root/x", "files/0"), "not a safe path"),
             (file("etc/x", "files/0"), "not a safe path"),
             (file("/etc/x", "../../x"), "not a safe path"),
@@ -390,6 +406,10 @@ mod tests {
             assert!(error.contains(expected), "{text}: {error}");
         }
         fs::write(dir.join(FILE), file("/etc/x", "files/0001")).unwrap();
+        assert_eq!(load(dir).unwrap().files.len(), 1);
+        // Copies and files of before are the same.
+        let before = file("/etc/x", "files/0001").replace(r#""format":2"#, r#""format":1"#);
+        fs::write(dir.join(FILE), before).unwrap();
         assert_eq!(load(dir).unwrap().files.len(), 1);
         fs::remove_file(dir.join(FILE)).unwrap();
         assert!(load(dir).unwrap_err().to_string().contains("no whole checkpoint"));

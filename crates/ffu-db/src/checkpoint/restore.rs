@@ -67,9 +67,10 @@ pub fn restore_with(dir: &Utf8Path, means: Means, options: &Options) -> Result<V
     let mut proofs = side_by_side(RENAMING, &copies, |(database, copied, access)| {
         standby::swap(dir, database, copied, access, full, &control)
     })?;
-    proofs.extend(control.each(&dumps, |(database, access)| {
+    let restored = control.each(&dumps, |(database, access)| {
         restore(dir, database, access, means.key, &slots, &control)
-    })?);
+    });
+    proofs.extend(slots.over(restored)?);
     proofs.sort_by_key(|proof| manifest.databases.iter().position(|database| database.key == proof.key));
     Ok(proofs)
 }
@@ -108,23 +109,21 @@ pub fn check_key(dir: &Utf8Path, manifest: &Manifest, key: Option<&DumpKey>) -> 
 }
 
 /// Every dump has the size and the hash that the manifest says, and the key opens it.
-fn verify_dumps(
-    dir: &Utf8Path,
-    manifest: &Manifest,
-    key: Option<&DumpKey>,
-    control: &Control,
-) -> Result<(), DbError> {
-    let dumps: Vec<&SavedDump> = manifest.databases.iter().filter_map(|d| d.saved.as_ref()).collect();
-    control.each(&dumps, |dump| {
-        check_files(dir, dump, control)?;
-        let open = |piece| dump::text(dir, dump, piece, key).map(drop);
-        dump.pieces.iter().try_for_each(open)
+fn verify_dumps(dir: &Utf8Path, manifest: &Manifest, key: Option<&DumpKey>, control: &Control) -> Result<(), DbError> {
+    let dumps = manifest.databases.iter().filter_map(|d| d.saved.as_ref());
+    let files: Vec<(&SavedDump, &Piece)> = dumps
+        .flat_map(|dump| dump.pieces.iter().map(move |p| (dump, p)))
+        .collect();
+    control.each(&files, |(dump, piece)| {
+        check_file(dir, piece, control)?;
+        dump::text(dir, dump, piece, key).map(drop)
     })?;
     Ok(())
 }
 
 pub(super) fn check_files(dir: &Utf8Path, saved: &SavedDump, control: &Control) -> Result<(), DbError> {
-    saved.pieces.iter().try_for_each(|piece| check_file(dir, piece, control))
+    control.each(&saved.pieces, |piece| check_file(dir, piece, control))?;
+    Ok(())
 }
 
 fn check_file(dir: &Utf8Path, piece: &Piece, control: &Control) -> Result<(), DbError> {
@@ -233,13 +232,15 @@ pub(super) fn load_into(
         control,
     };
     let load = |piece: &&Piece| {
-        let _slot = slots.take();
-        call.load(schema, &mut dump::text(dir, saved, piece, key)?)
+        slots.work(&call.during, || {
+            call.load(schema, &mut dump::text(dir, saved, piece, key)?)
+        })
     };
-    // A view is made of tables that must be there; foreign keys are not looked at while the text is loaded.
-    let views = !saved.fingerprint.views.is_empty();
+    // A view is made of tables that must be there, and an event may change them as soon as it is there; foreign keys are not looked
+    // at while the text is loaded.
+    let after = !saved.fingerprint.views.is_empty() || !saved.fingerprint.events.is_empty();
     let (last, mut first): (Vec<&Piece>, Vec<&Piece>) =
-        saved.pieces.iter().partition(|piece| views && piece.table.is_none());
+        saved.pieces.iter().partition(|piece| after && piece.table.is_none());
     first.sort_by_key(|piece| std::cmp::Reverse(piece.raw_bytes));
     control.each(&first, load)?;
     control.each(&last, load)?;

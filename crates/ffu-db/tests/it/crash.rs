@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ffu_db::checkpoint::{self, Target};
+use ffu_db::checkpoint::{self, DumpKey, Means, Target};
 use ffu_db::testing::TestServer;
 use ffu_db::{DbError, Options, Server};
 use ffu_model::DatabaseKey;
@@ -34,11 +34,22 @@ fn kill_when_busy(server: &TestServer, schema: &str, word: &str, done: &AtomicBo
 fn kill_minus_nine_while_dumping_and_while_restoring() {
     let mut server = TestServer::start().unwrap();
     let db = server.database("big").unwrap();
-    db.run(&["CREATE TABLE big (id INT AUTO_INCREMENT PRIMARY KEY, txt TEXT)", ROWS])
-        .unwrap();
+    db.run(&[
+        "CREATE TABLE big (id INT AUTO_INCREMENT PRIMARY KEY, txt TEXT)",
+        ROWS,
+        "CREATE TABLE small (id INT AUTO_INCREMENT PRIMARY KEY, big INT, FOREIGN KEY (big) REFERENCES big (id))",
+        "INSERT INTO small (big) VALUES (1), (2)",
+    ])
+    .unwrap();
     let before = server.admin().unwrap().fingerprint(&db.schema).unwrap().unwrap();
     let (_guard, root) = scratch();
     let dir = root.join("c");
+    let key = DumpKey::generate(&root.join("key")).unwrap();
+    let means = Means {
+        key: Some(&key),
+        own_file: 1,
+        ..Means::default()
+    };
     let targets = [Target {
         key: DatabaseKey::new("nova", "api"),
         access: db.admin_access(),
@@ -55,24 +66,28 @@ fn kill_minus_nine_while_dumping_and_while_restoring() {
         })
     };
     let error = killed(&server, "SELECT /*!40001", &|| {
-        checkpoint::make(&dir, &targets, &[], &Options::default()).map(|_| ())
+        checkpoint::make_with(&dir, &targets, &[], means, &Options::default()).map(|_| ())
     })
     .unwrap_err();
     assert!(error.is_connection_loss(), "{error}");
     assert!(matches!(checkpoint::load(&dir), Err(DbError::BadCheckpoint { .. })));
-    assert!(!dir.join("nova-api.sql.zst").exists());
     server.private_mut().start().unwrap();
-    checkpoint::make(&dir, &targets, &[], &Options::default()).unwrap();
+    // Files of tables that were whole by then are made again with the others.
+    let made = checkpoint::make_with(&dir, &targets, &[], means, &Options::default()).unwrap();
+    let pieces = &made.databases[0].saved.as_ref().unwrap().pieces;
+    let files = std::fs::read_dir(&dir).unwrap().flatten();
+    let dumps = files.filter(|entry| entry.file_name().to_string_lossy().contains(".sql.zst"));
+    assert_eq!((pieces.len(), dumps.count()), (3, 3));
 
     let error = killed(&server, "INSERT INTO", &|| {
-        checkpoint::restore_databases(&dir, &Options::default()).map(|_| ())
+        checkpoint::restore_with(&dir, means, &Options::default()).map(|_| ())
     })
     .unwrap_err();
     assert!(error.is_connection_loss(), "{error}");
     server.private_mut().start().unwrap();
     let half = server.admin().unwrap().fingerprint(&db.schema).unwrap();
     assert_ne!(half.map(|f| f.digest), Some(before.digest.clone()));
-    checkpoint::restore_databases(&dir, &Options::default()).unwrap();
+    checkpoint::restore_with(&dir, means, &Options::default()).unwrap();
     assert_eq!(server.admin().unwrap().fingerprint(&db.schema).unwrap(), Some(before));
 
     // Read-only, seen by an account that cannot get around it.

@@ -67,6 +67,17 @@ pub struct PlanArguments {
     /// measured ahead, too, by reading alone, a statement a table, and without this limit.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub copy_limit: Option<u64>,
+    /// Encrypt dumps with this key, an identity file of age, such as `ffu dump-key` makes. The file must be there in the run and for
+    /// the way back; nothing of its secret is in the plan. Copies on the database server and configuration files are not encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub dump_key: Option<Utf8PathBuf>,
+}
+
+/// `ffu dump-key`.
+#[derive(Debug, Args)]
+pub struct DumpKeyArguments {
+    /// The file to make; it must not be there yet.
+    pub file: Utf8PathBuf,
 }
 
 /// How the databases' way back is made.
@@ -186,6 +197,9 @@ pub struct RollbackArguments {
     /// Read every row that comes back, also of databases that are renamed back and known to be the same by their tables' ids.
     #[arg(long)]
     pub full_proof: bool,
+    /// The key of encrypted dumps, if it is elsewhere than the plan says.
+    #[arg(long, value_name = "FILE")]
+    pub dump_key: Option<Utf8PathBuf>,
 }
 
 /// `ffu accept`.

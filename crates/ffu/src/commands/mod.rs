@@ -4,6 +4,7 @@ mod carried;
 mod catalog;
 mod config;
 mod discover;
+mod dump_key;
 mod elsewhere;
 mod env;
 mod fault;
@@ -37,6 +38,7 @@ pub fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Policy { command } => policy::run(&places, output, &command),
         Command::Discover(arguments) => discover::run(&places, output, arguments),
         Command::Plan(arguments) => plan::run(&places, output, arguments),
+        Command::DumpKey(arguments) => dump_key::run(output, arguments),
         Command::Lint(arguments) => plan::lint(&places, output, arguments),
         Command::Rehearse(arguments) => rehearse::run(&places, output, &arguments),
         Command::Run(arguments) => runs::run(&places, output, arguments),

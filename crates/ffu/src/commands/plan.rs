@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use ffu_model::plan::{CheckpointMethod, CheckpointProof, ConfigurationPolicy, Plan, Policy};
+use camino::Utf8PathBuf;
+use ffu_db::checkpoint::DumpKey;
+use ffu_model::plan::{CheckpointMethod, CheckpointProof, ConfigurationPolicy, DumpKeyRef, Plan, Policy};
 use ffu_model::{Phase, Severity};
 use ffu_report::milliseconds;
 use serde_json::json;
@@ -11,7 +13,7 @@ use crate::cli::runs::{CheckpointChoice, ConfigurationChoice, LintArguments, Pla
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::places::{Places, read_file, write_file};
+use crate::places::{Places, absolute, read_file, write_file};
 
 pub fn run(places: &Places, output: Output, arguments: PlanArguments) -> Result<Exit, Failure> {
     if let Some(step) = &arguments.explain {
@@ -32,6 +34,13 @@ pub fn run(places: &Places, output: Output, arguments: PlanArguments) -> Result<
         .map_err(|error| Failure::new(Exit::BadInput, format!("{cloud}: not UTF-8 ({error})")))?;
     let cloud = ffu_discover::from_toml(cloud.as_str(), &text)?;
     let defaults = Policy::default();
+    if arguments.dump_key.is_some() && arguments.checkpoint == CheckpointChoice::Copy {
+        return Err(Failure::new(
+            Exit::Usage,
+            "with --checkpoint copy there is no dump to encrypt\n  next: leave --dump-key out, or take --checkpoint auto or dump",
+        ));
+    }
+    let dump_key = arguments.dump_key.map(dump_key).transpose()?;
     let policy = Policy {
         slurp: arguments.slurp,
         parallel: arguments.parallel.unwrap_or(defaults.parallel).clamp(1, 64),
@@ -56,6 +65,7 @@ pub fn run(places: &Places, output: Output, arguments: PlanArguments) -> Result<
         },
         copy_limit_mib: arguments.copy_limit,
         thorough: arguments.thorough,
+        dump_key,
     };
     let target = catalog.resolve(to)?;
     let mut plan = ffu_plan::plan(&cloud, &catalog, &target, &policy)?;
@@ -74,6 +84,23 @@ pub fn run(places: &Places, output: Output, arguments: PlanArguments) -> Result<
         &json!({"plan": plan.id, "output": arguments.output, "steps": plan.steps.len(), "report": plan.report}),
     );
     Ok(Exit::Success)
+}
+
+/// What a plan says of a key: where it is, and its public half.
+fn dump_key(file: Utf8PathBuf) -> Result<DumpKeyRef, Failure> {
+    let file = absolute(file)?;
+    let key = DumpKey::read(&file).map_err(|error| {
+        let next = if file.exists() {
+            "mend it, then `ffu plan` again".to_owned()
+        } else {
+            format!("`ffu dump-key {file}` makes a key there")
+        };
+        Failure::new(Exit::BadInput, format!("{error}\n  next: {next}"))
+    })?;
+    Ok(DumpKeyRef {
+        recipients: key.recipients(),
+        file,
+    })
 }
 
 fn no_step(plan: &Plan, step: &str) -> Failure {

@@ -81,7 +81,8 @@ fn refuse_if_unfit(places: &Places, plan: &Plan) -> Result<(), Failure> {
         );
         return Err(Failure::new(Exit::Refused, message));
     }
-    Ok(())
+    // The checkpoint is rehearsed, too.
+    crate::world::dump_key::can_seal(plan, None, "`ffu rehearse` again")
 }
 
 fn rehearse(

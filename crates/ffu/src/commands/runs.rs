@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::output::{Format, Output};
 use crate::places::{Places, absolute, read_file};
 use crate::watching::{self, WatchGate, Watcher};
-use crate::world::World;
+use crate::world::{World, dump_key};
 
 /// A run that this process holds.
 struct Held {
@@ -58,6 +58,7 @@ pub fn run(places: &Places, output: Output, arguments: RunArguments) -> Result<E
         return Err(EngineError::Unfinished { run: run.id, state }.into());
     }
     super::discover::refuse_drift(&plan.cloud, &catalog)?;
+    dump_key::can_seal(&plan, None, &format!("`ffu run {}` again", arguments.plan))?;
     let targets = arguments.watched.watch.clone().map(absolute).transpose()?;
     if let Some(file) = &targets {
         ffu_watch::targets::read(file)?;
@@ -141,6 +142,7 @@ pub fn accept(places: &Places, output: Output, choice: RunChoice) -> Result<Exit
                 "`ffu status`",
             )),
         },
+        &|_, _, _| Ok(()),
         || {
             let question = "This passes the point of no return: the checkpoint is deleted.";
             choice.yes || output.confirm(question)
@@ -156,6 +158,7 @@ pub fn accept(places: &Places, output: Output, choice: RunChoice) -> Result<Exit
 
 pub fn rollback(places: &Places, output: Output, arguments: RollbackArguments) -> Result<Exit, Failure> {
     let choice = arguments.choice;
+    let elsewhere = arguments.dump_key.map(absolute).transpose()?;
     let mut held = hold_if(
         places,
         output,
@@ -172,11 +175,15 @@ pub fn rollback(places: &Places, output: Output, arguments: RollbackArguments) -
             }
             _ => None,
         },
+        &|plan, run, view| dump_key::can_open(plan, &run.checkpoint(), view, elsewhere.as_deref()),
         || choice.yes || output.confirm("This brings databases, configuration and services back to the checkpoint."),
     )?;
     let mut world = World::new(&held.plan, &held.run, &places.catalog()?, places, &held.stop)?;
     if arguments.full_proof {
         world.prove_fully();
+    }
+    if let Some(file) = elsewhere {
+        world.open_dumps_with(file);
     }
     observe(&mut held, output, &world);
     let state = take_back(&held.plan, &world, &mut held.journal, &mut held.view)?;
@@ -191,7 +198,11 @@ fn hold(
     purpose: &str,
     refuse: impl Fn(&RunView) -> Option<(&'static str, &'static str)>,
 ) -> Result<Held, Failure> {
-    hold_if(places, output, run, purpose, &refuse, || true)
+    let ready = |plan: &Plan, _: &RunDirectory, view: &RunView| {
+        let next = format!("`ffu {purpose}` again");
+        dump_key::can_seal(plan, Some(view), &next)
+    };
+    hold_if(places, output, run, purpose, &refuse, &ready, || true)
 }
 
 fn hold_if(
@@ -200,6 +211,7 @@ fn hold_if(
     run: Option<&str>,
     purpose: &str,
     refuse: &dyn Fn(&RunView) -> Option<(&'static str, &'static str)>,
+    ready: &dyn Fn(&Plan, &RunDirectory, &RunView) -> Result<(), Failure>,
     confirmed: impl FnOnce() -> bool,
 ) -> Result<Held, Failure> {
     let state = StateDirectory::open(&places.state)?;
@@ -219,6 +231,8 @@ fn hold_if(
         }
         .into());
     }
+    // Before a word of it is in the journal: a run that was refused is what it was.
+    ready(&plan, &directory, &view)?;
     if !confirmed() {
         return Err(Failure::new(
             Exit::Refused,

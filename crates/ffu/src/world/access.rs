@@ -36,13 +36,7 @@ impl World {
 
     /// The administrator's option file for the server of a database.
     pub(super) fn admin(&self, key: &DatabaseKey) -> Option<camino::Utf8PathBuf> {
-        let cloud = &self.plan.cloud;
-        let of_server = |id: &str| cloud.server(id).and_then(|server| server.admin_option_file.clone());
-        match cloud.database(key) {
-            Some(database) => of_server(&database.server),
-            // A database that the run creates shares the server of the one it comes from.
-            None => cloud.servers.first().and_then(|server| of_server(&server.id)),
-        }
+        self.plan.server_of(key)?.admin_option_file.clone()
     }
 
     /// A connection with the service's own account.

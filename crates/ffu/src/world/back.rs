@@ -1,6 +1,6 @@
 //! Taking back: nothing of the run works any more, databases and files as at the checkpoint, old services started.
 
-use ffu_db::checkpoint;
+use ffu_db::checkpoint::{self, Means};
 use ffu_engine::Performed;
 use ffu_model::step::{Action, Phase};
 use ffu_model::{Finding, Severity};
@@ -34,7 +34,15 @@ impl World {
             Ok(kept) => kept,
             Err(reason) => return failed(format!("{reason}\n  next: mend it, then `ffu rollback` again")),
         };
-        match self.with_options(|options| checkpoint::restore_with(&self.run.checkpoint(), self.proof, options)) {
+        let restored = self.opening_key().and_then(|key| {
+            let means = Means {
+                thoroughness: self.proof,
+                key: key.as_ref(),
+                ..Means::default()
+            };
+            self.with_options(|options| checkpoint::restore_with(&self.run.checkpoint(), means, options))
+        });
+        match restored {
             Ok(proofs) => {
                 let sentences: Vec<String> = proofs
                     .iter()

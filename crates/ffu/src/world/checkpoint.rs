@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ffu_db::checkpoint::{self, Manifest, ProofReport, Target, Thoroughness, standby};
+use ffu_db::checkpoint::{self, Manifest, Means, ProofReport, Target, Thoroughness, standby};
 use ffu_db::{Options, copy};
 use ffu_engine::{Inspection, Performed};
 use ffu_model::cloud::{ConnectionRef, DatabaseKey};
@@ -131,6 +131,10 @@ impl World {
             Ok(targets) => targets,
             Err(reason) => return failed(reason),
         };
+        let key = match self.sealing_key() {
+            Ok(key) => key,
+            Err(error) => return failed(error),
+        };
         // What an interrupted attempt left is worth nothing: a checkpoint is whole and proven, or is none.
         let emptied = match method {
             CheckpointMethod::Dump => checkpoint::drop_checkpoint(&directory),
@@ -142,14 +146,18 @@ impl World {
         let mut files = files.to_vec();
         files.extend(self.new_files());
         let proof = self.plan.policy.checkpoint_proof;
-        let made = self.with_options(|options| {
-            let thoroughness = if self.paranoid {
+        let means = Means {
+            thoroughness: if self.paranoid {
                 Thoroughness::Full
             } else {
                 Thoroughness::Sufficient
-            };
-            let manifest = checkpoint::make_with(&directory, &targets, &files, thoroughness, options)?;
-            let report = checkpoint::prove(&directory, proof, options)?;
+            },
+            key: key.as_ref(),
+            ..Means::default()
+        };
+        let made = self.with_options(|options| {
+            let manifest = checkpoint::make_with(&directory, &targets, &files, means, options)?;
+            let report = checkpoint::prove_with(&directory, proof, means.key, options)?;
             Ok::<_, ffu_db::DbError>((manifest, report))
         });
         match made {
@@ -310,8 +318,9 @@ fn said(manifest: &Manifest, report: &ProofReport, proof: CheckpointProof) -> St
             CheckpointProof::Read => "read back: checksums equal",
         };
         parts.push(format!(
-            "{dumps} databases in {} KiB of dumps, {how}",
-            manifest.bytes() / 1024
+            "{dumps} databases in {} KiB of {}dumps, {how}",
+            manifest.bytes() / 1024,
+            if manifest.sealed().is_empty() { "" } else { "encrypted " }
         ));
     }
     let absent = report.databases.len() - dumps - copies.len();

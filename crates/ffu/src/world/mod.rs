@@ -6,6 +6,7 @@ mod carry;
 mod checkpoint;
 mod command;
 pub mod config;
+pub mod dump_key;
 mod invariants;
 mod proven;
 mod questions;
@@ -39,6 +40,8 @@ pub struct World {
     references: BTreeMap<DatabaseKey, ConnectionRef>,
     /// How much is read of databases that come back.
     proof: ffu_db::checkpoint::Thoroughness,
+    /// Where the key that opens dumps is, if not where the plan says.
+    dump_key: Option<camino::Utf8PathBuf>,
     /// Whether commands run that provably change nothing.
     paranoid: bool,
     /// How far long steps are.
@@ -82,6 +85,7 @@ impl World {
             references,
             paranoid: false,
             proof: ffu_db::checkpoint::Thoroughness::Sufficient,
+            dump_key: None,
             notes: Notes::default(),
             warmth: None,
         })
