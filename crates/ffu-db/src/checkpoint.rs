@@ -24,7 +24,7 @@ pub use crate::control::Options;
 pub use key::DumpKey;
 pub use manifest::{Manifest, Piece, SavedDatabase, SavedDump, SavedFile, load};
 pub use proof::{ProofReport, prove, prove_with};
-pub use restore::{check_key, restore_databases, restore_files, restore_with};
+pub use restore::{check_key, check_whole, restore_databases, restore_files, restore_with};
 
 use crate::control::Control;
 use crate::error::DbError;
@@ -203,8 +203,9 @@ pub fn make_with(
         }
     }
     let slots = Slots::new(control.lanes());
-    let dumps = control.each(&dumped, |target| dump::save(dir, target, means, &slots, &control));
-    saved.extend(slots.over(dumps)?);
+    saved.extend(slots.each(control.lanes(), &dumped, |target| {
+        dump::save(dir, target, means, &slots, &control)
+    })?);
     saved.sort_by_key(|saved| databases.iter().position(|target| target.key == saved.key));
     let files = saved::copy_all(dir, files)?;
     manifest::write_connections(dir, databases)?;

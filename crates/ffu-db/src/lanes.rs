@@ -67,42 +67,68 @@ impl Slots {
         }
     }
 
-    /// Waits for one and works. The error of what failed first is that of [`Slots::over`]; those that are given here only end others.
-    pub(crate) fn work<R>(&self, during: &str, work: impl FnOnce() -> Result<R, DbError>) -> Result<R, DbError> {
-        let ended = || DbError::Stopped {
-            during: during.to_owned(),
-        };
+    /// Waits for one and works, unless something has failed by then.
+    pub(crate) fn work<R>(&self, work: impl FnOnce() -> Result<R, DbError>) -> Result<R, DbError> {
         let mut state = self.state();
         while state.free == 0 && !state.failed {
             state = self.given_back.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.failed {
-            return Err(ended());
+            return Err(beside());
         }
         state.free -= 1;
         drop(state);
-        let result = work();
-        let mut state = self.state();
-        state.free += 1;
-        let result = result.map_err(|error| {
-            if !state.failed {
-                state.failure = Some(error);
-            }
-            state.failed = true;
-            ended()
-        });
-        drop(state);
-        self.given_back.notify_all();
-        result
+        let _slot = Slot(self);
+        self.noted(work())
     }
 
-    /// What all the work came to.
-    pub(crate) fn over<R>(&self, result: Result<R, DbError>) -> Result<R, DbError> {
-        result.map_err(|error| self.state().failure.take().unwrap_or(error))
+    /// [`side_by_side`] for work that takes slots; the error is that of what failed first, in a slot or out of one.
+    pub(crate) fn each<T: Sync, R: Send>(
+        &self,
+        lanes: usize,
+        items: &[T],
+        work: impl Fn(&T) -> Result<R, DbError> + Sync,
+    ) -> Result<Vec<R>, DbError> {
+        let done = side_by_side(lanes, items, |item| self.noted(work(item)));
+        done.map_err(|error| self.state().failure.take().unwrap_or(error))
+    }
+
+    /// Keeps the first error, so that no later one is told instead, and has nothing begin after it.
+    fn noted<R>(&self, result: Result<R, DbError>) -> Result<R, DbError> {
+        let error = match result {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let mut state = self.state();
+        if state.failed {
+            return Err(error);
+        }
+        state.failed = true;
+        state.failure = Some(error);
+        drop(state);
+        self.given_back.notify_all();
+        Err(beside())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Given back also when the work panics.
+struct Slot<'a>(&'a Slots);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.0.state().free += 1;
+        self.0.given_back.notify_one();
+    }
+}
+
+/// What is ended by another's failure is told nowhere: [`Slots::each`] has that failure.
+fn beside() -> DbError {
+    DbError::Stopped {
+        during: "working beside what failed".to_owned(),
     }
 }
 
@@ -149,9 +175,9 @@ mod tests {
     fn lanes_inside_lanes_share_their_slots() {
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let slots = Slots::new(3);
-        let done = side_by_side(4, &[(); 4], |()| {
+        let done = slots.each(4, &[(); 4], |()| {
             side_by_side(4, &[(); 4], |()| {
-                slots.work("a test", || {
+                slots.work(|| {
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     std::thread::sleep(Duration::from_millis(2));
                     now.fetch_sub(1, Ordering::SeqCst);
@@ -159,26 +185,53 @@ mod tests {
                 })
             })
         });
-        assert!(slots.over(done).is_ok());
+        assert!(done.is_ok());
         let most = most.into_inner();
         assert!((2..=3).contains(&most), "{most}");
+    }
+
+    fn failure(number: usize) -> DbError {
+        DbError::Stopped {
+            during: format!("work {number}"),
+        }
     }
 
     #[test]
     fn what_waits_for_a_slot_is_not_begun_after_a_failure() {
         let begun = AtomicUsize::new(0);
         let slots = Slots::new(1);
-        let done = side_by_side(4, &[(); 4], |()| {
-            slots.work("a test", || {
+        let done = slots.each(4, &[(); 4], |()| {
+            slots.work(|| {
                 let number = begun.fetch_add(1, Ordering::SeqCst);
                 std::thread::sleep(Duration::from_millis(20));
-                Err::<(), _>(DbError::Stopped {
-                    during: format!("work {number}"),
-                })
+                Err::<(), _>(failure(number))
             })
         });
-        let error = slots.over(done).unwrap_err().to_string();
+        let error = done.unwrap_err().to_string();
         assert!(error.contains("work 0"), "{error}");
         assert_eq!(begun.into_inner(), 1);
+    }
+
+    #[test]
+    fn a_failure_outside_of_a_slot_is_told_and_ends_the_others_too() {
+        let slots = Slots::new(1);
+        let working = Barrier::new(2);
+        let done = slots.each(2, &[0, 1], |item| {
+            if *item == 1 {
+                working.wait();
+                return Err(failure(1));
+            }
+            // In a slot while the other fails, and failing after it.
+            slots.work(|| {
+                working.wait();
+                while !slots.state().failed {
+                    std::thread::yield_now();
+                }
+                Err::<(), _>(failure(0))
+            })?;
+            Ok(())
+        });
+        assert!(done.unwrap_err().to_string().contains("work 1"));
+        assert!(slots.work(|| Ok(())).is_err());
     }
 }

@@ -169,9 +169,20 @@ fn the_key_is_asked_for_before_anything_is_stopped() {
     );
     nothing_is_readable(&lab, &private);
 
+    // The way back, with a dump that is cut off: that is seen before anything is stopped.
+    let dump = scratch
+        .run_directory()
+        .unwrap()
+        .join("checkpoint/neutron-main.sql.zst.age");
+    let (bytes, journal) = (fs::read(&dump).unwrap(), scratch.journal());
+    fs::write(&dump, &bytes[..bytes.len() - 1]).unwrap();
+    let refused = scratch.ffu(&["rollback", "--yes"]).exits(4);
+    refused.says("neutron-main.sql.zst.age").says("nothing was stopped");
+    assert_eq!(scratch.journal(), journal);
+    fs::write(&dump, &bytes).unwrap();
+
     // The way back, without the key, with another, with it from another place. A refusal leaves the run what it was.
     fs::rename(&key, &away).unwrap();
-    let journal = scratch.journal();
     scratch
         .ffu(&["rollback", "--yes"])
         .exits(4)

@@ -47,11 +47,10 @@ pub(super) fn save(
         return Ok(saved);
     };
     let large = large_tables(&server, &schema, means.own_file)?;
-    let during = format!("dumping database {schema}");
     let call = Call {
         url: &url,
         private_dir: dir,
-        during: during.clone(),
+        during: format!("dumping database {schema}"),
         control,
     };
     let parts: Vec<Option<usize>> = (0..large.len()).map(Some).chain([None]).collect();
@@ -62,9 +61,7 @@ pub(super) fn save(
             Some(table) => Dumped::Table(table),
             None => Dumped::AllBut(&large),
         };
-        slots.work(&during, || {
-            piece(dir, name, table, means.key, |sink| call.dump(&schema, what, sink))
-        })
+        slots.work(|| piece(dir, name, table, means.key, |sink| call.dump(&schema, what, sink)))
     })?;
     saved.saved = Some(SavedDump {
         charset: facts.charset,

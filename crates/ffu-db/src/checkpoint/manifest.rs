@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use camino::{Utf8Path, Utf8PathBuf};
 use ffu_model::DatabaseKey;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::Target;
 use super::standby::SavedCopy;
@@ -15,7 +16,7 @@ use crate::fingerprint::Fingerprint;
 use crate::quote::is_word;
 use crate::url::{Access, ConnectionUrl};
 
-/// 2: a dump may be in several files, and encrypted. Where there is no dump, 1 is the same.
+/// 2: a dump may be in several files, and encrypted. In 1 it was in one, which [`pieces`] turns into this.
 pub(super) const FORMAT: u32 = 2;
 pub(super) const FILE: &str = "checkpoint.json";
 const CONNECTIONS: &str = "connections.json";
@@ -254,11 +255,11 @@ pub fn load(dir: &Utf8Path) -> Result<Manifest, DbError> {
     let format = serde_json::from_slice::<Head>(&bytes).map_err(unreadable)?.format;
     let manifest: Manifest = match format {
         FORMAT => serde_json::from_slice(&bytes).map_err(unreadable)?,
-        1 => serde_json::from_slice(&bytes).map_err(|_| {
-            let reason =
-                "its dumps are of format 1: `ffu rollback` of the version that made it knows them, this one not";
-            broken(&path, reason)
-        })?,
+        1 => {
+            let mut value = serde_json::from_slice(&bytes).map_err(unreadable)?;
+            pieces(&mut value);
+            serde_json::from_value(value).map_err(unreadable)?
+        }
         other => {
             let reason =
                 format!("format {other} is unknown, this program knows {FORMAT}: use the version that made it");
@@ -305,6 +306,23 @@ pub fn load(dir: &Utf8Path) -> Result<Manifest, DbError> {
         }
     }
     Ok(manifest)
+}
+
+/// Makes of a dump's one file, as format 1 had it, its only piece.
+fn pieces(manifest: &mut Value) {
+    let databases = manifest.get_mut("databases").and_then(Value::as_array_mut);
+    let dumps = databases
+        .into_iter()
+        .flatten()
+        .filter_map(|database| database.get_mut("saved")?.as_object_mut());
+    for dump in dumps {
+        let fields = ["file", "sha256", "bytes", "raw_bytes"];
+        let piece: Map<String, Value> = fields
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), dump.remove(name)?)))
+            .collect();
+        dump.insert("pieces".to_owned(), Value::Array(vec![Value::Object(piece)]));
+    }
 }
 
 /// A connection as it is kept in the checkpoint.
@@ -390,9 +408,9 @@ mod tests {
                 "format 3",
             ),
             (
-                r#"{"format":1,"created":"2026-01-01T00:00:00Z","databases":[{"file":"x.sql.zst"}],"files":[]}"#
+                r#"{"format":1,"created":"2026-01-01T00:00:00Z","databases":[{"saved":{"file":"x"}}],"files":[]}"#
                     .to_owned(),
-                "of the version that made it",
+                "missing field",
             ),
             (file("/etc/../root/x", "files/0"), "not a safe path"),
             (file("etc/x", "files/0"), "not a safe path"),

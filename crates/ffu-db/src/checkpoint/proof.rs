@@ -58,7 +58,7 @@ pub fn prove_with(
     let mut order: Vec<&SavedDatabase> = manifest.databases.iter().collect();
     // The largest is begun first.
     order.sort_by_key(|database| std::cmp::Reverse(database.saved.as_ref().map_or(0, SavedDump::raw_bytes)));
-    let proven = control.each(&order, |database| {
+    let mut proven = slots.each(control.lanes(), &order, |database| {
         let access = accesses.get(&database.key).ok_or_else(|| DbError::BadCheckpoint {
             path: dir.to_owned(),
             reason: format!("the connection of {} is missing", database.key),
@@ -70,8 +70,7 @@ pub fn prove_with(
             control: &control,
         };
         prove_one(database, access, proof, loading)
-    });
-    let mut proven = slots.over(proven)?;
+    })?;
     proven.sort_by_key(|(proof, _)| manifest.databases.iter().position(|database| database.key == proof.key));
     let (databases, findings): (Vec<_>, Vec<_>) = proven.into_iter().unzip();
     let mut findings: Vec<Finding> = findings.into_iter().flatten().collect();

@@ -67,10 +67,9 @@ pub fn restore_with(dir: &Utf8Path, means: Means, options: &Options) -> Result<V
     let mut proofs = side_by_side(RENAMING, &copies, |(database, copied, access)| {
         standby::swap(dir, database, copied, access, full, &control)
     })?;
-    let restored = control.each(&dumps, |(database, access)| {
+    proofs.extend(slots.each(control.lanes(), &dumps, |(database, access)| {
         restore(dir, database, access, means.key, &slots, &control)
-    });
-    proofs.extend(slots.over(restored)?);
+    })?);
     proofs.sort_by_key(|proof| manifest.databases.iter().position(|database| database.key == proof.key));
     Ok(proofs)
 }
@@ -106,6 +105,38 @@ pub fn check_key(dir: &Utf8Path, manifest: &Manifest, key: Option<&DumpKey>) -> 
         None => Err(dump::missing(dir, &recipients)),
         Some(key) => key.opens(&recipients),
     }
+}
+
+/// That a checkpoint can be gone back to, as far as a look tells that reads no dump to its end: its files have their sizes, the key
+/// opens the dumps, the connections of all databases are there, and so are the saved files, which are small and read whole.
+///
+/// # Errors
+/// [`DbError::BadCheckpoint`], those of [`check_key`], [`DbError::Io`].
+pub fn check_whole(dir: &Utf8Path, key: Option<&DumpKey>) -> Result<(), DbError> {
+    let manifest = super::load(dir)?;
+    check_key(dir, &manifest, key)?;
+    let accesses = manifest::connections(dir)?;
+    let broken = |path: Utf8PathBuf, reason: String| DbError::BadCheckpoint { path, reason };
+    for database in &manifest.databases {
+        if !accesses.contains_key(&database.key) {
+            let reason = format!("the connection of {} is missing", database.key);
+            return Err(broken(dir.to_owned(), reason));
+        }
+        let Some(dump) = &database.saved else { continue };
+        for piece in &dump.pieces {
+            let path = dir.join(&piece.file);
+            let length = dump::open(&path)?.metadata().map_or(0, |metadata| metadata.len());
+            if length != piece.bytes {
+                let reason = format!("it has {length} bytes instead of {}", piece.bytes);
+                return Err(broken(path, reason));
+            }
+            dump::text(dir, dump, piece, key)?;
+        }
+    }
+    for content in manifest.files.iter().filter_map(|file| file.saved.as_ref()) {
+        saved::content(dir, content)?;
+    }
+    Ok(())
 }
 
 /// Every dump has the size and the hash that the manifest says, and the key opens it.
@@ -231,11 +262,7 @@ pub(super) fn load_into(
         during: format!("loading database {schema}"),
         control,
     };
-    let load = |piece: &&Piece| {
-        slots.work(&call.during, || {
-            call.load(schema, &mut dump::text(dir, saved, piece, key)?)
-        })
-    };
+    let load = |piece: &&Piece| slots.work(|| call.load(schema, &mut dump::text(dir, saved, piece, key)?));
     // A view is made of tables that must be there, and an event may change them as soon as it is there; foreign keys are not looked
     // at while the text is loaded.
     let after = !saved.fingerprint.views.is_empty() || !saved.fingerprint.events.is_empty();

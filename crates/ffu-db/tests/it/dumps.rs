@@ -252,3 +252,47 @@ fn what_must_be_loaded_in_order_is() {
     .unwrap();
     there_and_back("sequence", 1);
 }
+
+#[test]
+fn a_checkpoint_of_format_1_is_gone_back_to() {
+    let db = shared_server().database("before").unwrap();
+    seed(&db);
+    let (_guard, root) = scratch();
+    let (dir, before) = (root.join("c"), fingerprint(&db));
+    made(&dir, &[target("api", db.admin_access())], Means::default());
+    let file = dir.join("checkpoint.json");
+    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    manifest["format"] = 1.into();
+    let saved = manifest["databases"][0]["saved"].as_object_mut().unwrap();
+    let pieces = saved.remove("pieces").unwrap();
+    saved.extend(pieces[0].as_object().unwrap().clone());
+    fs::write(&file, serde_json::to_vec(&manifest).unwrap()).unwrap();
+    db.run(&["DELETE FROM child"]).unwrap();
+    checkpoint::check_whole(&dir, None).unwrap();
+    checkpoint::restore_databases(&dir, &options()).unwrap();
+    assert_eq!(fingerprint(&db), before);
+}
+
+#[test]
+fn a_look_finds_what_a_way_back_would_lack() {
+    let db = shared_server().database("look").unwrap();
+    seed(&db);
+    let (_guard, root) = scratch();
+    let (dir, conf) = (root.join("c"), root.join("nova.conf"));
+    fs::write(&conf, "[DEFAULT]\n").unwrap();
+    let targets = [target("api", db.admin_access())];
+    checkpoint::make(&dir, &targets, std::slice::from_ref(&conf), &options()).unwrap();
+    checkpoint::check_whole(&dir, None).unwrap();
+    for name in ["nova-api.sql.zst", "connections.json", "files/0000", "checkpoint.json"] {
+        let path = dir.join(name);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let error = checkpoint::check_whole(&dir, None).unwrap_err().to_string();
+        assert!(error.contains(path.as_str()), "{error}");
+        fs::remove_file(&path).unwrap();
+        let error = checkpoint::check_whole(&dir, None).unwrap_err().to_string();
+        assert!(error.contains(path.as_str()), "{error}");
+        fs::write(&path, &bytes).unwrap();
+        checkpoint::check_whole(&dir, None).unwrap();
+    }
+}

@@ -198,8 +198,9 @@ fn hold(
     purpose: &str,
     refuse: impl Fn(&RunView) -> Option<(&'static str, &'static str)>,
 ) -> Result<Held, Failure> {
-    let ready = |plan: &Plan, _: &RunDirectory, view: &RunView| {
-        let next = format!("`ffu {purpose}` again");
+    let ready = |plan: &Plan, run: &RunDirectory, view: &RunView| {
+        let id = &run.id;
+        let next = format!("`ffu {purpose} {id}`; or `ffu rollback {id}`, which needs no key yet");
         dump_key::can_seal(plan, Some(view), &next)
     };
     hold_if(places, output, run, purpose, &refuse, &ready, || true)

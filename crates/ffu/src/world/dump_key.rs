@@ -61,7 +61,8 @@ fn wanting(error: DbError, recipients: &[String]) -> DbError {
     }
 }
 
-/// That the dumps which a plan may still make can be encrypted. `view` is that of the run, if there is one.
+/// That the dumps which a plan may still make can be encrypted. `view` is that of the run, if there is one; `next` is typed when
+/// the key is there.
 ///
 /// # Errors
 /// [`Exit::Refused`], with the next command.
@@ -72,12 +73,12 @@ pub fn can_seal(plan: &Plan, view: Option<&RunView>, next: &str) -> Result<(), F
         return Ok(());
     }
     sealing(plan).map(drop).map_err(|error| {
-        let text = format!("{error}\n  nothing was begun\n  next: put that key there, then {next}");
+        let text = format!("{error}\n  nothing was begun by this\n  next: put that key there, then {next}");
         Failure::new(Exit::Refused, text)
     })
 }
 
-/// That the way back will not stop half-way for want of a checkpoint that can be read, or of a key that opens its dumps.
+/// That the way back will not stop half-way for want of a key that opens its dumps, or of a file of the checkpoint.
 ///
 /// # Errors
 /// [`Exit::Refused`], with the next command.
@@ -101,5 +102,7 @@ pub fn can_open(
         let text = format!("{error}\n  nothing was stopped or changed by this\n  next: {next}");
         Failure::new(Exit::Refused, text)
     };
-    opening(plan, directory, elsewhere).map(drop).map_err(refused)
+    let opened = opening(plan, directory, elsewhere);
+    let whole = opened.and_then(|key| checkpoint::check_whole(directory, key.as_ref()));
+    whole.map_err(refused)
 }
