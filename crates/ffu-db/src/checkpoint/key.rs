@@ -98,11 +98,6 @@ impl DumpKey {
         })
     }
 
-    /// Where it was read from.
-    pub fn file(&self) -> &Utf8Path {
-        &self.file
-    }
-
     /// Its public halves, `age1…`, sorted: no secrets.
     pub fn recipients(&self) -> Vec<String> {
         let public: BTreeSet<String> = self.identities.iter().map(|i| i.to_public().to_string()).collect();

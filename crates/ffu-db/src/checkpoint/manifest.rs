@@ -425,7 +425,7 @@ mod tests {
         }
         fs::write(dir.join(FILE), file("/etc/x", "files/0001")).unwrap();
         assert_eq!(load(dir).unwrap().files.len(), 1);
-        // Copies and files of before are the same.
+        // What format 1 says of copies and files is the same.
         let before = file("/etc/x", "files/0001").replace(r#""format":2"#, r#""format":1"#);
         fs::write(dir.join(FILE), before).unwrap();
         assert_eq!(load(dir).unwrap().files.len(), 1);
