@@ -24,7 +24,7 @@ pub use crate::control::Options;
 pub use key::DumpKey;
 pub use manifest::{Manifest, Piece, SavedDatabase, SavedDump, SavedFile, load};
 pub use proof::{ProofReport, prove, prove_with};
-pub use restore::{check_key, check_whole, restore_databases, restore_files, restore_with};
+pub use restore::{check_whole, restore_databases, restore_files, restore_with};
 
 use crate::control::Control;
 use crate::error::DbError;
@@ -109,17 +109,25 @@ pub struct Room {
 /// # Errors
 /// If a server does not answer or the directory's file system cannot be asked.
 pub fn room(dir: &Utf8Path, databases: &[Target]) -> Result<Room, DbError> {
-    let mut needed = 16 << 20;
-    for target in databases {
-        let schema = target.access.schema()?;
-        if let Some(facts) = target.access.strongest()?.schema_facts(schema)? {
-            // SQL text is about as long as the data, and zstd halves it at the very least, but for hexadecimal blobs.
-            needed += facts.data_bytes;
-        }
-    }
+    room_for(dir, sizes(databases)?.iter().sum())
+}
+
+/// Bytes of data in each database; none where it does not exist.
+fn sizes<'a>(databases: impl IntoIterator<Item = &'a Target>) -> Result<Vec<u64>, DbError> {
+    let size = |target: &Target| {
+        let facts = target.access.strongest()?.schema_facts(target.access.schema()?)?;
+        Ok(facts.map_or(0, |facts| facts.data_bytes))
+    };
+    databases.into_iter().map(size).collect()
+}
+
+/// Room for dumps of so many bytes of data: SQL text is about as long as the data, and zstd halves it at the very least, but for
+/// hexadecimal blobs.
+fn room_for(dir: &Utf8Path, data: u64) -> Result<Room, DbError> {
     let existing = dir.ancestors().find(|d| d.exists()).unwrap_or(Utf8Path::new("/"));
     let free = crate::files::free_bytes(existing)
         .map_err(|e| DbError::io("cannot measure the file system of", existing, e))?;
+    let needed = (16 << 20) + data;
     Ok(Room { needed, free })
 }
 
@@ -181,13 +189,11 @@ pub fn make_with(
         }
     }
     let mut copies = standby::complete(dir, databases, means.thoroughness, &control)?;
-    let mut dumped: Vec<Target> = databases
-        .iter()
-        .filter(|d| !copies.contains_key(&d.key))
-        .cloned()
-        .collect();
-    largest_first(&mut dumped)?;
-    require_room(dir, room(dir, &dumped)?)?;
+    let dumped: Vec<&Target> = databases.iter().filter(|d| !copies.contains_key(&d.key)).collect();
+    let mut dumped: Vec<(u64, &Target)> = sizes(dumped.iter().copied())?.into_iter().zip(dumped).collect();
+    // What takes longest is begun first, so that the lanes end at about the same time.
+    dumped.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+    require_room(dir, room_for(dir, dumped.iter().map(|(size, _)| size).sum())?)?;
     manifest::prepare_directory(dir)?;
     let mut saved = Vec::new();
     for target in databases {
@@ -203,9 +209,7 @@ pub fn make_with(
         }
     }
     let slots = Slots::new(control.lanes());
-    saved.extend(slots.each(control.lanes(), &dumped, |target| {
-        dump::save(dir, target, means, &slots, &control)
-    })?);
+    saved.extend(slots.each(&dumped, |(_, target)| dump::save(dir, target, means, &slots, &control))?);
     saved.sort_by_key(|saved| databases.iter().position(|target| target.key == saved.key));
     let files = saved::copy_all(dir, files)?;
     manifest::write_connections(dir, databases)?;
@@ -217,17 +221,6 @@ pub fn make_with(
     };
     manifest::write(dir, &made)?;
     Ok(made)
-}
-
-/// What takes longest is begun first, so that the lanes end at about the same time.
-fn largest_first(databases: &mut [Target]) -> Result<(), DbError> {
-    let mut sizes = std::collections::BTreeMap::new();
-    for target in databases.iter() {
-        let facts = target.access.strongest()?.schema_facts(target.access.schema()?)?;
-        sizes.insert(target.key.clone(), facts.map_or(0, |facts| facts.data_bytes));
-    }
-    databases.sort_by_key(|target| std::cmp::Reverse(sizes.get(&target.key).copied()));
-    Ok(())
 }
 
 fn remove_manifest(dir: &Utf8Path) -> Result<(), DbError> {

@@ -31,9 +31,7 @@ pub(crate) struct Call<'a> {
 /// What of a schema is dumped.
 #[derive(Clone, Copy)]
 pub(crate) enum Dumped<'a> {
-    /// A table with its rows and triggers.
-    Table(&'a str),
-    /// These tables, likewise.
+    /// These tables with their rows and triggers.
     Tables(&'a [String]),
     /// Everything but the rows, definitions and triggers of these tables: views, routines and events too.
     AllBut(&'a [String]),
@@ -75,10 +73,8 @@ impl Call<'_> {
         // A name that begins with a dash stays a name.
         arguments.push("--".to_owned());
         arguments.push(schema.to_owned());
-        match what {
-            Dumped::Table(table) => arguments.push(table.to_owned()),
-            Dumped::Tables(tables) => arguments.extend(tables.iter().cloned()),
-            Dumped::AllBut(_) => {}
+        if let Dumped::Tables(tables) = what {
+            arguments.extend(tables.iter().cloned());
         }
         self.run(&program, &arguments, |child, buffer| {
             let Some(mut output) = child.stdout.take() else {

@@ -316,7 +316,7 @@ pub enum DbError {
     DumpKey {
         /// The file.
         file: Utf8PathBuf,
-        /// Why, with the next step.
+        /// Why; what to do depends on what it was wanted for.
         reason: String,
     },
     /// Dumps that need a key, and none was given.

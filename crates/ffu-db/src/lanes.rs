@@ -43,6 +43,7 @@ pub fn side_by_side<T: Sync, R: Send, E: Send>(
 /// Places that what works side by side shares, so that lanes inside lanes are not lanes times lanes of the costly part; and what
 /// waits for one is not begun any more after a failure.
 pub(crate) struct Slots {
+    count: usize,
     state: Mutex<State>,
     given_back: Condvar,
 }
@@ -57,9 +58,11 @@ struct State {
 impl Slots {
     /// So many, and one at least.
     pub(crate) fn new(count: usize) -> Self {
+        let count = count.max(1);
         Slots {
+            count,
             state: Mutex::new(State {
-                free: count.max(1),
+                free: count,
                 failure: None,
                 failed: false,
             }),
@@ -82,14 +85,13 @@ impl Slots {
         self.noted(work())
     }
 
-    /// [`side_by_side`] for work that takes slots; the error is that of what failed first, in a slot or out of one.
+    /// [`side_by_side`], in as many lanes as there are slots, for work that takes slots; the error is that of what failed first, in a slot or out of one.
     pub(crate) fn each<T: Sync, R: Send>(
         &self,
-        lanes: usize,
         items: &[T],
         work: impl Fn(&T) -> Result<R, DbError> + Sync,
     ) -> Result<Vec<R>, DbError> {
-        let done = side_by_side(lanes, items, |item| self.noted(work(item)));
+        let done = side_by_side(self.count, items, |item| self.noted(work(item)));
         done.map_err(|error| self.state().failure.take().unwrap_or(error))
     }
 
@@ -175,7 +177,7 @@ mod tests {
     fn lanes_inside_lanes_share_their_slots() {
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let slots = Slots::new(3);
-        let done = slots.each(4, &[(); 4], |()| {
+        let done = slots.each(&[(); 4], |()| {
             side_by_side(4, &[(); 4], |()| {
                 slots.work(|| {
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -200,11 +202,13 @@ mod tests {
     fn what_waits_for_a_slot_is_not_begun_after_a_failure() {
         let begun = AtomicUsize::new(0);
         let slots = Slots::new(1);
-        let done = slots.each(4, &[(); 4], |()| {
-            slots.work(|| {
-                let number = begun.fetch_add(1, Ordering::SeqCst);
-                std::thread::sleep(Duration::from_millis(20));
-                Err::<(), _>(failure(number))
+        let done = slots.each(&[()], |()| {
+            side_by_side(4, &[(); 4], |()| {
+                slots.work(|| {
+                    let number = begun.fetch_add(1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(20));
+                    Err::<(), _>(failure(number))
+                })
             })
         });
         let error = done.unwrap_err().to_string();
@@ -214,9 +218,9 @@ mod tests {
 
     #[test]
     fn a_failure_outside_of_a_slot_is_told_and_ends_the_others_too() {
-        let slots = Slots::new(1);
+        let slots = Slots::new(2);
         let working = Barrier::new(2);
-        let done = slots.each(2, &[0, 1], |item| {
+        let done = slots.each(&[0, 1], |item| {
             if *item == 1 {
                 working.wait();
                 return Err(failure(1));

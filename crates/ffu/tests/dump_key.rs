@@ -2,53 +2,36 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use common::{Lab, Scratch, text};
+use camino::Utf8PathBuf;
+use common::{Lab, Scratch, files_below, text};
 use ffu_db::checkpoint::{self, Means, Target};
-use ffu_db::{Access, Fingerprint, Options, Server};
+use ffu_db::{Access, Fingerprint, Options};
 use ffu_model::Plan;
 use ffu_model::plan::CheckpointProof;
 
-const SCHEMAS: [&str; 9] = [
-    "keystone",
-    "glance",
-    "placement",
-    "nova_api",
-    "nova",
-    "nova_cell0",
-    "neutron",
-    "cinder",
-    "heat",
-];
-
-fn fingerprints(lab: &Lab) -> BTreeMap<&'static str, Fingerprint> {
-    let file = lab.dir().join("mariadb/client.cnf");
-    let admin = Server::admin(Utf8Path::from_path(&file).unwrap()).unwrap();
-    let each = SCHEMAS
-        .iter()
-        .map(|schema| (*schema, admin.fingerprint(schema).unwrap().unwrap()));
+/// The databases of a plan.
+fn databases(plan: &Path) -> Vec<Target> {
+    let plan: Plan = serde_json::from_slice(&fs::read(plan).unwrap()).unwrap();
+    let each = plan.cloud.databases().map(|(key, database)| Target {
+        key: key.clone(),
+        access: Access {
+            service: ffu_db::resolve(&database.connection).unwrap(),
+            admin: plan.server_of(&key).unwrap().admin_option_file.clone(),
+        },
+    });
     each.collect()
 }
 
-fn files_below(directory: &Path) -> Vec<PathBuf> {
-    let (mut open, mut found) = (vec![directory.to_owned()], Vec::new());
-    while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
-            let entry = entry.unwrap();
-            let list = if entry.file_type().unwrap().is_dir() {
-                &mut open
-            } else {
-                &mut found
-            };
-            list.push(entry.path());
-        }
-    }
-    found
+fn fingerprints(databases: &[Target]) -> Vec<Fingerprint> {
+    let each = databases.iter().map(|target| {
+        let server = target.access.strongest().unwrap();
+        server.fingerprint(target.access.schema().unwrap()).unwrap().unwrap()
+    });
+    each.collect()
 }
 
 #[test]
@@ -111,8 +94,9 @@ fn the_key_is_asked_for_before_anything_is_stopped() {
         .exits(0)
         .says("dump key:")
         .says(text(&key));
-    let before = fingerprints(&lab);
-    every_table_by_itself(&plan, &scratch.path("pieces"));
+    let databases = databases(&plan);
+    let before = fingerprints(&databases);
+    every_table_by_itself(&databases, &scratch.path("pieces"));
 
     // Gone, of somebody else, readable by others: no run is begun, nor gone on with, while the cloud is up.
     let private = fs::read(&key).unwrap();
@@ -167,7 +151,7 @@ fn the_key_is_asked_for_before_anything_is_stopped() {
         said.contains("of encrypted dumps, loaded into scratch schemas: fingerprints equal"),
         "{said}"
     );
-    nothing_is_readable(&lab, &private);
+    nothing_is_readable(&lab, &private, databases.len());
 
     // The way back, with a dump that is cut off: that is seen before anything is stopped.
     let dump = scratch
@@ -197,14 +181,14 @@ fn the_key_is_asked_for_before_anything_is_stopped() {
         .exits(4)
         .says("everything before acceptance is done");
     lab.token();
-    assert_ne!(fingerprints(&lab), before);
+    assert_ne!(fingerprints(&databases), before);
     scratch.ffu(&["rollback", "--yes", "--dump-key", text(&away)]).exits(0);
-    assert_eq!(fingerprints(&lab), before);
+    assert_eq!(fingerprints(&databases), before);
     lab.token();
 }
 
 /// Dumps are encrypted, and the secret key is in no file of the run, nor anything of its own in the plan.
-fn nothing_is_readable(lab: &Lab, private: &[u8]) {
+fn nothing_is_readable(lab: &Lab, private: &[u8], databases: usize) {
     let secret = String::from_utf8_lossy(private);
     let secret = secret
         .lines()
@@ -225,24 +209,13 @@ fn nothing_is_readable(lab: &Lab, private: &[u8]) {
         let content = String::from_utf8_lossy(&bytes);
         assert!(!content.contains(secret), "the key is in {}", file.display());
     }
-    assert_eq!(dumps, SCHEMAS.len());
+    assert_eq!(dumps, databases);
 }
 
 /// Real schemas, with all that their foreign keys tie together, in a file a table, loaded four at a time.
-fn every_table_by_itself(plan: &Path, dir: &Path) {
-    let plan: Plan = serde_json::from_slice(&fs::read(plan).unwrap()).unwrap();
-    let targets: Vec<Target> = plan
-        .cloud
-        .databases()
-        .filter(|(key, _)| ["keystone", "neutron"].contains(&key.project.as_str()))
-        .map(|(key, database)| Target {
-            key: key.clone(),
-            access: Access {
-                service: ffu_db::resolve(&database.connection).unwrap(),
-                admin: plan.cloud.server(&database.server).unwrap().admin_option_file.clone(),
-            },
-        })
-        .collect();
+fn every_table_by_itself(databases: &[Target], dir: &Path) {
+    let tangled = |target: &&Target| ["keystone", "neutron"].contains(&target.key.project.as_str());
+    let targets: Vec<Target> = databases.iter().filter(tangled).cloned().collect();
     let dir = Utf8PathBuf::from_path_buf(dir.to_owned()).unwrap();
     let options = Options {
         lanes: 4,

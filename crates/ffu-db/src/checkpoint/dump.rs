@@ -58,7 +58,7 @@ pub(super) fn save(
         let table = part.and_then(|at| large.get(at));
         let name = piece_name(&target.key, *part, means.key.is_some());
         let what = match table {
-            Some(table) => Dumped::Table(table),
+            Some(table) => Dumped::Tables(std::slice::from_ref(table)),
             None => Dumped::AllBut(&large),
         };
         slots.work(|| piece(dir, name, table, means.key, |sink| call.dump(&schema, what, sink)))

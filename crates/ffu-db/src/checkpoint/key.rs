@@ -17,7 +17,6 @@ use crate::error::DbError;
 const MAX_BYTES: u64 = 64 << 10;
 
 /// The secret keys of a file, each of which opens what is encrypted for all of them.
-#[derive(Clone)]
 pub struct DumpKey {
     file: Utf8PathBuf,
     identities: Vec<Identity>,
@@ -45,6 +44,20 @@ impl DumpKey {
         Ok(DumpKey {
             file: file.to_owned(),
             identities: vec![identity],
+        })
+    }
+
+    /// Reads a key that is to be that of these; what is wrong with it says so.
+    ///
+    /// # Errors
+    /// Those of [`DumpKey::read`].
+    pub fn read_that_of(file: &Utf8Path, recipients: &[String]) -> Result<Self, DbError> {
+        DumpKey::read(file).map_err(|error| match error {
+            DbError::DumpKey { file, reason } => DbError::DumpKey {
+                file,
+                reason: format!("{reason}; wanted is the key of {}", recipients.join(", ")),
+            },
+            other => other,
         })
     }
 
@@ -112,7 +125,7 @@ impl DumpKey {
         if self.recipients() == recipients {
             return Ok(());
         }
-        Err(self.is_another())
+        Err(self.is_another(recipients))
     }
 
     /// That it opens what is encrypted for these.
@@ -123,7 +136,7 @@ impl DumpKey {
         if self.recipients().iter().any(|own| recipients.contains(own)) {
             return Ok(());
         }
-        Err(self.is_another())
+        Err(self.is_another(recipients))
     }
 
     /// Encrypts what is written; [`age::stream::StreamWriter::finish`] ends it.
@@ -152,8 +165,12 @@ impl DumpKey {
         })
     }
 
-    fn is_another(&self) -> DbError {
-        self.wrong(format!("it is the key of {}", self.recipients().join(", ")))
+    fn is_another(&self, wanted: &[String]) -> DbError {
+        let own = self.recipients().join(", ");
+        self.wrong(format!(
+            "it is the key of {own}; wanted is that of {}",
+            wanted.join(", ")
+        ))
     }
 
     fn wrong(&self, reason: String) -> DbError {

@@ -32,7 +32,7 @@ struct Head {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// 2.
+    /// 2; 1 if it was made when a dump was one file.
     pub format: u32,
     /// When it was complete.
     pub created: jiff::Timestamp,
@@ -358,6 +358,17 @@ pub(super) fn connections_text(dir: &Utf8Path, targets: &[Target]) -> Result<Vec
 /// The connections of a checkpoint's databases.
 pub(super) fn connections(dir: &Utf8Path) -> Result<BTreeMap<DatabaseKey, Access>, DbError> {
     connections_in(&dir.join(CONNECTIONS))
+}
+
+/// The databases of a checkpoint, each with its connection.
+pub(super) fn reached<'a>(dir: &Utf8Path, manifest: &'a Manifest) -> Result<Vec<(&'a SavedDatabase, Access)>, DbError> {
+    let mut accesses = connections(dir)?;
+    let with_access = |database: &'a SavedDatabase| {
+        let access = accesses.remove(&database.key);
+        let missing = || broken(dir, format!("the connection of {} is missing", database.key));
+        Ok((database, access.ok_or_else(missing)?))
+    };
+    manifest.databases.iter().map(with_access).collect()
 }
 
 /// The connections in a file.

@@ -1,5 +1,6 @@
 //! A checkpoint that was not verified is not one: its dumps are loaded into scratch schemas, or at least read back.
 
+use std::cmp::Reverse;
 use std::io::{Read as _, Write as _};
 
 use camino::Utf8Path;
@@ -8,6 +9,7 @@ use ffu_model::{Finding, Severity};
 
 use super::dump::Tail;
 use super::manifest::{SavedDatabase, SavedDump};
+use super::restore::Loading;
 use super::{DatabaseProof, DumpKey, dump, manifest, restore, standby};
 use crate::control::{Control, Options};
 use crate::error::DbError;
@@ -47,28 +49,19 @@ pub fn prove_with(
 ) -> Result<ProofReport, DbError> {
     let control = Control::start(options);
     let manifest = super::load(dir)?;
-    let accesses = manifest::connections(dir)?;
-    for file in &manifest.files {
-        if let Some(content) = &file.saved {
-            super::saved::content(dir, content)?;
-        }
-    }
+    let mut databases = manifest::reached(dir, &manifest)?;
+    super::saved::check(dir, &manifest.files)?;
     restore::check_key(dir, &manifest, key)?;
-    let slots = Slots::new(control.lanes());
-    let mut order: Vec<&SavedDatabase> = manifest.databases.iter().collect();
     // The largest is begun first.
-    order.sort_by_key(|database| std::cmp::Reverse(database.saved.as_ref().map_or(0, SavedDump::raw_bytes)));
-    let mut proven = slots.each(control.lanes(), &order, |database| {
-        let access = accesses.get(&database.key).ok_or_else(|| DbError::BadCheckpoint {
-            path: dir.to_owned(),
-            reason: format!("the connection of {} is missing", database.key),
-        })?;
-        let loading = Loading {
-            dir,
-            key,
-            slots: &slots,
-            control: &control,
-        };
+    databases.sort_by_key(|(database, _)| Reverse(database.saved.as_ref().map_or(0, SavedDump::raw_bytes)));
+    let slots = Slots::new(control.lanes());
+    let loading = Loading {
+        dir,
+        key,
+        slots: &slots,
+        control: &control,
+    };
+    let mut proven = slots.each(&databases, |(database, access)| {
         prove_one(database, access, proof, loading)
     })?;
     proven.sort_by_key(|(proof, _)| manifest.databases.iter().position(|database| database.key == proof.key));
@@ -93,15 +86,6 @@ fn not_copied(database: &SavedDatabase) -> Finding {
         remedy: "expect the way back of this database to take as long as loading its dump".to_owned(),
         source: String::new(),
     }
-}
-
-/// What loading a dump takes.
-#[derive(Clone, Copy)]
-struct Loading<'a> {
-    dir: &'a Utf8Path,
-    key: Option<&'a DumpKey>,
-    slots: &'a Slots,
-    control: &'a Control<'a>,
 }
 
 fn prove_one(
@@ -196,12 +180,7 @@ pub(super) fn drop_leftovers(dir: &Utf8Path, schema: &str, server: &Server) -> R
 }
 
 fn in_scratch_schema(saved: &SavedDump, access: &Access, server: &Server, loading: Loading) -> Result<u64, DbError> {
-    let Loading {
-        dir,
-        key,
-        slots,
-        control,
-    } = loading;
+    let dir = loading.dir;
     drop_leftovers(dir, access.schema()?, server)?;
     let prefix = scratch_prefix(dir, access.schema()?);
     let scratch = format!("{prefix}{:08x}", std::process::id());
@@ -211,7 +190,7 @@ fn in_scratch_schema(saved: &SavedDump, access: &Access, server: &Server, loadin
         url: &url,
         schema: &scratch,
     };
-    let loaded = restore::load_into(dir, saved, place, key, slots, control).map_err(|error| match error {
+    let loaded = restore::load_into(saved, place, loading).map_err(|error| match error {
         DbError::FingerprintDiffers { differences, .. } => DbError::WrittenMeanwhile {
             what: format!("database {}", access.service.schema().unwrap_or_default()),
             differences,

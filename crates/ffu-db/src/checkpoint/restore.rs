@@ -39,23 +39,16 @@ pub fn restore_with(dir: &Utf8Path, means: Means, options: &Options) -> Result<V
     let control = Control::start(options);
     let manifest = super::load(dir)?;
     crate::client::remove_leftovers(dir);
-    let accesses = manifest::connections(dir)?;
+    let databases = manifest::reached(dir, &manifest)?;
     // All dumps are looked at before the first database goes.
     check_key(dir, &manifest, means.key)?;
     verify_dumps(dir, &manifest, means.key, &control)?;
-    let accesses = &accesses;
-    let access = |database: &SavedDatabase| {
-        accesses.get(&database.key).ok_or_else(|| DbError::BadCheckpoint {
-            path: dir.to_owned(),
-            reason: format!("the connection of {} is missing", database.key),
-        })
-    };
     let mut copies = Vec::new();
     let mut dumps = Vec::new();
-    for database in &manifest.databases {
+    for (database, access) in &databases {
         match &database.copied {
-            Some(copied) => copies.push((database, copied, access(database)?)),
-            None => dumps.push((database, access(database)?)),
+            Some(copied) => copies.push((*database, copied, access)),
+            None => dumps.push((*database, access)),
         }
     }
     // The one with most tables takes longest, so that it is begun first.
@@ -67,9 +60,13 @@ pub fn restore_with(dir: &Utf8Path, means: Means, options: &Options) -> Result<V
     let mut proofs = side_by_side(RENAMING, &copies, |(database, copied, access)| {
         standby::swap(dir, database, copied, access, full, &control)
     })?;
-    proofs.extend(slots.each(control.lanes(), &dumps, |(database, access)| {
-        restore(dir, database, access, means.key, &slots, &control)
-    })?);
+    let loading = Loading {
+        dir,
+        key: means.key,
+        slots: &slots,
+        control: &control,
+    };
+    proofs.extend(slots.each(&dumps, |(database, access)| restore(database, access, loading))?);
     proofs.sort_by_key(|proof| manifest.databases.iter().position(|database| database.key == proof.key));
     Ok(proofs)
 }
@@ -80,11 +77,7 @@ pub fn restore_with(dir: &Utf8Path, means: Means, options: &Options) -> Result<V
 /// [`DbError::BadCheckpoint`] if a copy was changed (before any file is touched), [`DbError::Io`].
 pub fn restore_files(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, DbError> {
     let manifest = super::load(dir)?;
-    for file in &manifest.files {
-        if let Some(content) = &file.saved {
-            saved::content(dir, content)?;
-        }
-    }
+    saved::check(dir, &manifest.files)?;
     let mut changed = Vec::new();
     for file in &manifest.files {
         if saved::put_back(dir, file)? {
@@ -95,10 +88,7 @@ pub fn restore_files(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, DbError> {
 }
 
 /// That the dumps of a checkpoint can be opened: no dump is encrypted, or this key opens it.
-///
-/// # Errors
-/// [`DbError::DumpKeyMissing`], [`DbError::DumpKey`].
-pub fn check_key(dir: &Utf8Path, manifest: &Manifest, key: Option<&DumpKey>) -> Result<(), DbError> {
+pub(super) fn check_key(dir: &Utf8Path, manifest: &Manifest, key: Option<&DumpKey>) -> Result<(), DbError> {
     let recipients = manifest.sealed();
     match key {
         _ if recipients.is_empty() => Ok(()),
@@ -111,41 +101,35 @@ pub fn check_key(dir: &Utf8Path, manifest: &Manifest, key: Option<&DumpKey>) -> 
 /// opens the dumps, the connections of all databases are there, and so are the saved files, which are small and read whole.
 ///
 /// # Errors
-/// [`DbError::BadCheckpoint`], those of [`check_key`], [`DbError::Io`].
+/// [`DbError::BadCheckpoint`], [`DbError::DumpKey`], [`DbError::DumpKeyMissing`], [`DbError::Io`].
 pub fn check_whole(dir: &Utf8Path, key: Option<&DumpKey>) -> Result<(), DbError> {
     let manifest = super::load(dir)?;
     check_key(dir, &manifest, key)?;
-    let accesses = manifest::connections(dir)?;
-    let broken = |path: Utf8PathBuf, reason: String| DbError::BadCheckpoint { path, reason };
-    for database in &manifest.databases {
-        if !accesses.contains_key(&database.key) {
-            let reason = format!("the connection of {} is missing", database.key);
-            return Err(broken(dir.to_owned(), reason));
+    manifest::reached(dir, &manifest)?;
+    for (dump, piece) in files(&manifest) {
+        let path = dir.join(&piece.file);
+        let metadata = dump::open(&path)?.metadata();
+        let length = metadata.map_err(|e| DbError::io("cannot read", &path, e))?.len();
+        if length != piece.bytes {
+            let reason = format!("it has {length} bytes instead of {}", piece.bytes);
+            return Err(DbError::BadCheckpoint { path, reason });
         }
-        let Some(dump) = &database.saved else { continue };
-        for piece in &dump.pieces {
-            let path = dir.join(&piece.file);
-            let length = dump::open(&path)?.metadata().map_or(0, |metadata| metadata.len());
-            if length != piece.bytes {
-                let reason = format!("it has {length} bytes instead of {}", piece.bytes);
-                return Err(broken(path, reason));
-            }
-            dump::text(dir, dump, piece, key)?;
-        }
+        dump::text(dir, dump, piece, key)?;
     }
-    for content in manifest.files.iter().filter_map(|file| file.saved.as_ref()) {
-        saved::content(dir, content)?;
-    }
-    Ok(())
+    saved::check(dir, &manifest.files)
+}
+
+/// The files of all dumps.
+fn files(manifest: &Manifest) -> Vec<(&SavedDump, &Piece)> {
+    let dumps = manifest.databases.iter().filter_map(|database| database.saved.as_ref());
+    dumps
+        .flat_map(|dump| dump.pieces.iter().map(move |piece| (dump, piece)))
+        .collect()
 }
 
 /// Every dump has the size and the hash that the manifest says, and the key opens it.
 fn verify_dumps(dir: &Utf8Path, manifest: &Manifest, key: Option<&DumpKey>, control: &Control) -> Result<(), DbError> {
-    let dumps = manifest.databases.iter().filter_map(|d| d.saved.as_ref());
-    let files: Vec<(&SavedDump, &Piece)> = dumps
-        .flat_map(|dump| dump.pieces.iter().map(move |p| (dump, p)))
-        .collect();
-    control.each(&files, |(dump, piece)| {
+    control.each(&files(manifest), |(dump, piece)| {
         check_file(dir, piece, control)?;
         dump::text(dir, dump, piece, key).map(drop)
     })?;
@@ -186,19 +170,21 @@ fn check_file(dir: &Utf8Path, piece: &Piece, control: &Control) -> Result<(), Db
     Ok(())
 }
 
-fn restore(
-    dir: &Utf8Path,
-    database: &SavedDatabase,
-    access: &Access,
-    key: Option<&DumpKey>,
-    slots: &Slots,
-    control: &Control,
-) -> Result<DatabaseProof, DbError> {
+/// What loading a dump takes.
+#[derive(Clone, Copy)]
+pub(super) struct Loading<'a> {
+    pub dir: &'a Utf8Path,
+    pub key: Option<&'a DumpKey>,
+    pub slots: &'a Slots,
+    pub control: &'a Control<'a>,
+}
+
+fn restore(database: &SavedDatabase, access: &Access, loading: Loading) -> Result<DatabaseProof, DbError> {
     let schema = &database.schema;
     let url = access.strongest_url()?.with_schema(schema);
     let server = Server::connect(&url)?;
     end_sessions(&server, schema)?;
-    super::proof::drop_leftovers(dir, schema, &server)?;
+    super::proof::drop_leftovers(loading.dir, schema, &server)?;
     let Some(saved) = &database.saved else {
         server.drop_database(schema)?;
         let sentence = format!("{schema} did not exist at the checkpoint and was dropped");
@@ -213,7 +199,7 @@ fn restore(
         url: &url,
         schema,
     };
-    let rows = load_into(dir, saved, place, key, slots, control)?;
+    let rows = load_into(saved, place, loading)?;
     Ok(DatabaseProof {
         key: database.key.clone(),
         digest: saved.fingerprint.digest.clone(),
@@ -235,14 +221,13 @@ pub(super) struct Place<'a> {
 }
 
 /// Drops and creates a schema, loads a dump into it and compares. Returns the number of rows.
-pub(super) fn load_into(
-    dir: &Utf8Path,
-    saved: &SavedDump,
-    place: Place,
-    key: Option<&DumpKey>,
-    slots: &Slots,
-    control: &Control,
-) -> Result<u64, DbError> {
+pub(super) fn load_into(saved: &SavedDump, place: Place, loading: Loading) -> Result<u64, DbError> {
+    let Loading {
+        dir,
+        key,
+        slots,
+        control,
+    } = loading;
     let Place { server, url, schema } = place;
     server.drop_database(schema)?;
     let mut session = server.open(None)?;

@@ -77,6 +77,12 @@ pub(super) fn content(dir: &Utf8Path, saved: &SavedContent) -> Result<Vec<u8>, D
     Ok(bytes)
 }
 
+/// That no copy was changed.
+pub(super) fn check(dir: &Utf8Path, files: &[SavedFile]) -> Result<(), DbError> {
+    let mut saved = files.iter().filter_map(|file| file.saved.as_ref());
+    saved.try_for_each(|saved| content(dir, saved).map(drop))
+}
+
 /// Brings one file back. Returns whether anything had to be done.
 pub(super) fn put_back(dir: &Utf8Path, file: &SavedFile) -> Result<bool, DbError> {
     // What a symbolic link points to is replaced, not the link.

@@ -4,9 +4,9 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use camino::Utf8Path;
-use ffu_db::checkpoint::{self, DumpKey, Manifest, Means, Target};
+use ffu_db::checkpoint::{self, DumpKey, Manifest, Means, Target, Thoroughness};
 use ffu_db::testing::{TestDatabase, shared_server};
-use ffu_db::{DbError, Options};
+use ffu_db::{DbError, Fingerprint, Options};
 use ffu_model::plan::CheckpointProof;
 
 use crate::checkpoint::{fingerprint, seed, target};
@@ -46,6 +46,13 @@ fn made(dir: &Utf8Path, targets: &[Target], means: Means) -> Manifest {
     checkpoint::make_with(dir, targets, &[], means, &options()).unwrap()
 }
 
+/// Every table in a file of its own.
+const EACH: Means = Means {
+    thoroughness: Thoroughness::Sufficient,
+    key: None,
+    own_file: 1,
+};
+
 fn options() -> Options<'static> {
     Options {
         lanes: 4,
@@ -60,11 +67,7 @@ fn every_table_in_a_file_of_its_own_comes_back_side_by_side() {
     let (_guard, root) = scratch();
     let dir = root.join("c");
     let before = fingerprint(&db);
-    let means = Means {
-        own_file: 1,
-        ..Means::default()
-    };
-    let manifest = made(&dir, &[target("api", db.admin_access())], means);
+    let manifest = made(&dir, &[target("api", db.admin_access())], EACH);
     let saved = manifest.databases[0].saved.as_ref().unwrap();
     assert_eq!(saved.pieces.len(), before.tables.len() + 1);
     assert!(saved.pieces.iter().all(|piece| dir.join(&piece.file).exists()));
@@ -115,11 +118,7 @@ fn an_encrypted_dump_comes_back_with_its_key_and_no_other() {
     let key = DumpKey::generate(&root.join("key")).unwrap();
     let other = DumpKey::generate(&root.join("other")).unwrap();
     let before = fingerprint(&db);
-    let means = |key| Means {
-        key: Some(key),
-        own_file: 1,
-        ..Means::default()
-    };
+    let means = |key| Means { key: Some(key), ..EACH };
     let manifest = made(&dir, &[target("api", db.admin_access())], means(&key));
     let saved = manifest.databases[0].saved.as_ref().unwrap();
     assert_eq!(
@@ -133,6 +132,7 @@ fn an_encrypted_dump_comes_back_with_its_key_and_no_other() {
         assert!(zstd_text(&bytes).is_err());
     }
     opens_without_ffu(&dir, &root.join("key"), &manifest, secret);
+    loads_without_ffu(&dir, &root.join("key"), &manifest, &before);
 
     for proof in [CheckpointProof::Restore, CheckpointProof::Read] {
         let error = checkpoint::prove(&dir, proof, &options()).unwrap_err();
@@ -197,6 +197,34 @@ fn opens_without_ffu(dir: &Utf8Path, key: &Utf8Path, manifest: &Manifest, secret
     assert_eq!(seen, 1);
 }
 
+/// What docs/guides/dumps.md says to type, in the order that it says.
+fn loads_without_ffu(dir: &Utf8Path, key: &Utf8Path, manifest: &Manifest, before: &Fingerprint) {
+    let empty = shared_server().database("by_hand").unwrap();
+    let options = empty.admin_access().admin.unwrap();
+    let saved = manifest.databases[0].saved.as_ref().unwrap();
+    let (charset, collation) = (&saved.charset, &saved.collation);
+    let made = format!(
+        "ALTER DATABASE {} CHARACTER SET {charset} COLLATE {collation}",
+        empty.schema
+    );
+    shared_server().admin().unwrap().execute(None, &made).unwrap();
+    let tables = saved.pieces.iter().filter(|piece| piece.table.is_some());
+    for piece in tables.chain(saved.pieces.iter().filter(|piece| piece.table.is_none())) {
+        let script = format!(
+            "age -d -i '{key}' '{}' | zstd -d | mariadb --defaults-file='{options}' --binary-mode --max-allowed-packet=1G \
+             --init-command='SET foreign_key_checks = 0' {}",
+            dir.join(&piece.file),
+            empty.schema
+        );
+        let loaded = Command::new("bash")
+            .args(["-o", "pipefail", "-c", &script])
+            .output()
+            .unwrap();
+        assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
+    }
+    assert_eq!(before.diff(&fingerprint(&empty)), [] as [&str; 0]);
+}
+
 #[test]
 fn a_key_of_age_keygen_does_as_well() {
     let db = shared_server().database("keygen").unwrap();
@@ -227,14 +255,10 @@ fn what_must_be_loaded_in_order_is() {
     db.run(&["CREATE EVENT sweep ON SCHEDULE EVERY 1 SECOND DO DELETE FROM child"])
         .unwrap();
     let (_guard, root) = scratch();
-    let means = Means {
-        own_file: 1,
-        ..Means::default()
-    };
     let targets = [target("api", db.admin_access())];
     let there_and_back = |name: &str, files: usize| {
         let (dir, before) = (root.join(name), fingerprint(&db));
-        let saved = made(&dir, &targets, means).databases.remove(0).saved.unwrap();
+        let saved = made(&dir, &targets, EACH).databases.remove(0).saved.unwrap();
         assert_eq!(saved.pieces.len(), files, "{name}");
         checkpoint::prove(&dir, CheckpointProof::Restore, &options()).unwrap();
         db.run(&["DELETE FROM child"]).unwrap();

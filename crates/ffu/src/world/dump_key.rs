@@ -23,7 +23,7 @@ impl World {
         sealing(&self.plan)
     }
 
-    /// The key that opens the checkpoint's dumps, if they need one.
+    /// The key that is to open the checkpoint's dumps, if they need one and there is one.
     pub(super) fn opening_key(&self) -> Result<Option<DumpKey>, DbError> {
         opening(&self.plan, &self.run.checkpoint(), self.dump_key.as_deref())
     }
@@ -33,32 +33,19 @@ fn sealing(plan: &Plan) -> Result<Option<DumpKey>, DbError> {
     let Some(planned) = &plan.policy.dump_key else {
         return Ok(None);
     };
-    let key = DumpKey::read(&planned.file);
-    key.and_then(|key| key.is_that_of(&planned.recipients).map(|()| Some(key)))
-        .map_err(|error| wanting(error, &planned.recipients))
+    let key = DumpKey::read_that_of(&planned.file, &planned.recipients)?;
+    key.is_that_of(&planned.recipients)?;
+    Ok(Some(key))
 }
 
 fn opening(plan: &Plan, directory: &Utf8Path, elsewhere: Option<&Utf8Path>) -> Result<Option<DumpKey>, DbError> {
-    let manifest = checkpoint::load(directory)?;
-    let recipients = manifest.sealed();
+    let recipients = checkpoint::load(directory)?.sealed();
     if recipients.is_empty() {
         return Ok(None);
     }
     let planned = plan.policy.dump_key.as_ref().map(|planned| planned.file.as_path());
-    let read = elsewhere.or(planned).map(DumpKey::read).transpose();
-    read.and_then(|key| checkpoint::check_key(directory, &manifest, key.as_ref()).map(|()| key))
-        .map_err(|error| wanting(error, &recipients))
-}
-
-/// Says which key it should have been.
-fn wanting(error: DbError, recipients: &[String]) -> DbError {
-    match error {
-        DbError::DumpKey { file, reason } => DbError::DumpKey {
-            file,
-            reason: format!("{reason}; wanted is the key of {}", recipients.join(", ")),
-        },
-        other => other,
-    }
+    let file = elsewhere.or(planned);
+    file.map(|file| DumpKey::read_that_of(file, &recipients)).transpose()
 }
 
 /// That the dumps which a plan may still make can be encrypted. `view` is that of the run, if there is one; `next` is typed when

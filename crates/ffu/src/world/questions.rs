@@ -45,10 +45,6 @@ impl World {
                 return failed(reason);
             }
         }
-        // What could stop the dumps is known before anything is stopped for them.
-        if let Err(error) = self.sealing_key() {
-            return failed(error);
-        }
         let place = self.run.checkpoint();
         match checkpoint::room(&place, &targets) {
             // Copies need room on the server: what cannot have one is measured when that is known, still before the freeze.

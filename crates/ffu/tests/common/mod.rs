@@ -242,17 +242,9 @@ impl Lab {
         for name in ["plan.json", "journal.jsonl"] {
             self.no_secret_in(&run.join(name));
         }
-        let mut open = vec![run.join("out")];
-        while let Some(directory) = open.pop() {
-            for entry in std::fs::read_dir(directory).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    open.push(path)
-                } else {
-                    self.no_secret_in(&path)
-                }
-            }
-        }
+        files_below(&run.join("out"))
+            .iter()
+            .for_each(|path| self.no_secret_in(path));
     }
 
     /// What a client of its server prints.
@@ -311,6 +303,18 @@ impl Drop for Lab {
             panic!("lab down: {}", ran.err);
         }
     }
+}
+
+/// Every file below a directory.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let (mut open, mut found) = (vec![directory.to_owned()], Vec::new());
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { &mut open } else { &mut found }.push(path);
+        }
+    }
+    found
 }
 
 /// A path as text.
